@@ -1,0 +1,188 @@
+"""The port to the system that holds staging tables, changelogs, quarantine and checkpoints.
+
+What to load is decided by the domain (``loading``); a warehouse carries it out in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import attrs
+import pyarrow as pa
+
+from pipeline.domain.checkpoint import Checkpoint, StreamState
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.finding import Finding
+from pipeline.domain.loading import LoadStep, Migration, Target
+from pipeline.domain.quarantine import Waiting
+from pipeline.domain.schema import StreamSchema
+from pipeline.domain.stream import Mode
+
+
+@attrs.frozen
+class Comparison:
+    """How a staging table differs from the rows it should hold; ``keys`` is a sample, a JSON text each."""
+
+    compared_count: int
+    missing_count: int
+    extra_count: int
+    changed_count: int
+    keys: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether no row differs."""
+        return not (self.missing_count or self.extra_count or self.changed_count)
+
+
+class Load(AbstractContextManager["Load"], Protocol):
+    """One load transaction. Nothing is visible to others before ``commit``; leaving the context without it rolls
+    everything back (P1). Methods are called in the order: any number of ``apply`` and ``quarantine``, then
+    ``set_state``, then ``commit``.
+    """
+
+    def apply(self, step: LoadStep) -> None:
+        """Append the step's changes to the changelog and apply its state to the staging table by the target's mode.
+
+        A row whose stored sequence is newer is never overwritten (P4). See ``LoadStep`` for the exact meaning.
+        """
+        ...
+
+    def replace(self, target: Target) -> None:
+        """Empty the staging table and close its waiting quarantine rows as superseded, before a stream is copied
+        again; the changelog keeps its rows. The steps that follow fill the table anew. In history mode current
+        versions are not emptied but reconciled: see ``finish_replace``.
+        """
+        ...
+
+    def finish_replace(self, target: Target) -> None:
+        """End a ``replace`` after the last step of the copy."""
+        ...
+
+    def quarantine(self, target: Target, rows: pa.Table) -> None:
+        """Set rows apart; ``rows`` follows ``quarantine.QUARANTINE_SCHEMA``."""
+        ...
+
+    def settle(self, target: Target, settled: pa.Table) -> None:
+        """Mark waiting quarantine rows; ``settled`` follows ``quarantine.SETTLED_SCHEMA``."""
+        ...
+
+    def set_state(self, state: StreamState) -> None:
+        """Record what is now known of a stream."""
+        ...
+
+    def commit(self, counts: Mapping[str, StreamCounts]) -> None:
+        """Write the audit row and commit. Raises ``CommitUnknown`` when the connection was lost meanwhile: read the
+        checkpoint to learn what happened.
+        """
+        ...
+
+
+class Warehouse(Protocol):
+    """A warehouse. Built without connecting. The embedded one holds its file only during a call (or while a ``Load``
+    is open), so that dbt and readers get in between.
+
+    All methods may raise ``WarehouseUnreachable`` (retry helps) and ``WarehouseError``. After any error the
+    transaction is rolled back.
+    """
+
+    @property
+    def name(self) -> str:
+        """The kind and place, for messages; no secret in it."""
+        ...
+
+    def setup(self) -> None:
+        """Create the schemas and the pipeline's own tables where missing. Idempotent."""
+        ...
+
+    def checkpoint(self, group: str) -> Checkpoint | None:
+        """The group's checkpoint, None if nothing was ever begun. Works before ``setup``, then giving None."""
+        ...
+
+    def states(self, group: str) -> dict[str, StreamState]:
+        """The recorded state of each stream of the group. Works before ``setup``."""
+        ...
+
+    def intend(self, group: str) -> bool:
+        """Record that the group is about to be begun; False if that was already recorded (a begin was interrupted)."""
+        ...
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Write the group's first checkpoint. Raises ``Fenced`` if it has one."""
+        ...
+
+    def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint after the source lost its log; the epoch must rise. Raises ``Fenced``."""
+        ...
+
+    def migrate(self, migrations: Iterable[Migration]) -> None:
+        """Create or alter tables, idempotently, each step recorded with its schema version. Never part of a load.
+
+        An existing object that is not what the pipeline made is refused with ``SchemaRefused`` before any change.
+        """
+        ...
+
+    def widens(self, before: pa.DataType, after: pa.DataType) -> bool:
+        """Whether this warehouse can change a column's type in place, every value kept."""
+        ...
+
+    def load(self, previous: Checkpoint, checkpoint: Checkpoint) -> Load:
+        """Open a load: its first statement moves the checkpoint from ``previous`` to ``checkpoint`` by
+        compare-and-set and raises ``Fenced`` if another writer moved it (P4).
+        """
+        ...
+
+    def idle(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+        """Move the checkpoint alone, at no warehouse cost where the system allows (P12). Raises ``Fenced``."""
+        ...
+
+    def rebuild(self, group: str, target: Target) -> None:
+        """Build the staging table anew in the target's mode from the changelog, and record it, in one transaction."""
+        ...
+
+    def waiting(self, target: Target) -> Waiting:
+        """The keys of quarantined rows that still wait."""
+        ...
+
+    def compare(self, target: Target, rows: Iterable[pa.Table], *, sample: int = 20) -> Comparison:
+        """Compare the rows that the staging table shows as current (not deleted; keys waiting in quarantine left out)
+        with ``rows`` (data columns of ``target.schema``), value by value, NaN equal to NaN.
+        """
+        ...
+
+    def differences(self, target: Target, rows: Iterable[pa.Table]) -> tuple[pa.Table, pa.Table]:
+        """For repair: (rows that are missing or changed, as they should be; the keys of rows that should not exist)."""
+        ...
+
+    def current(self, target: Target) -> pa.Table:
+        """The rows that the staging table shows as current, data columns only, for tests and small tables."""
+        ...
+
+    def inspect(self) -> tuple[Finding, ...]:
+        """Check connection, privileges and leftovers without changing anything."""
+        ...
+
+    def audit(self, group: str, *, limit: int = 20) -> list[dict[str, object]]:
+        """The latest loads, newest first: load, position, at, seconds and counts per stream."""
+        ...
+
+    def query(self, sql: str) -> pa.Table:
+        """Run a read-only query, for ``status`` and the demo."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. Safe to call twice."""
+        ...
+
+
+def target_of(state: StreamState, mode: Mode | None = None, schema: StreamSchema | None = None) -> Target:
+    """The load target that a recorded state describes."""
+    return Target(
+        stream=state.stream,
+        table=state.table,
+        mode=mode or state.mode,
+        schema=schema or state.schema,
+        schema_version=state.schema_version,
+    )
