@@ -165,7 +165,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - single-threaded prctl only
+                preexec_fn=_die_with_parent,
                 cwd=self._data.parent,
                 **_account(),
             )
