@@ -66,11 +66,6 @@ class Snapshot(AbstractContextManager["Snapshot"], Protocol):
         ...
 
     @property
-    def epoch(self) -> int:
-        """The epoch that sequences of this source currently carry."""
-        ...
-
-    @property
     def schemas(self) -> Mapping[str, StreamSchema]:
         """The schema of each stream at this point."""
         ...
@@ -148,14 +143,15 @@ class Source(Protocol):
         """
         ...
 
-    def begin(self, streams: Collection[StreamSpec]) -> Snapshot:
-        """Start keeping the log for this pipeline (create the slot) and open the snapshot it starts from.
+    def begin(self, streams: Collection[StreamSpec], *, epoch: int) -> Snapshot:
+        """Start keeping the log for this pipeline (create the slot) and open the snapshot it starts from; its
+        sequences carry ``epoch``.
 
         Raises ``SourceRejected`` if the log is already kept.
         """
         ...
 
-    def snapshot(self, streams: Collection[StreamSpec]) -> Snapshot:
+    def snapshot(self, streams: Collection[StreamSpec], *, epoch: int) -> Snapshot:
         """A snapshot at some point of the running log, for streams added or copied again, leaving the log as it is."""
         ...
 

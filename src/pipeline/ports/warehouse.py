@@ -105,8 +105,12 @@ class Warehouse(Protocol):
         """The recorded state of each stream of the group. Works before ``setup``."""
         ...
 
-    def intend(self, group: str) -> bool:
-        """Record that the group is about to be begun; False if that was already recorded (a begin was interrupted)."""
+    def intended(self, group: str) -> bool:
+        """Whether ``intend`` was recorded: a begin was interrupted if there is no checkpoint. Works before ``setup``."""
+        ...
+
+    def intend(self, group: str) -> None:
+        """Record that the group is about to be begun. Idempotent."""
         ...
 
     def begin(self, checkpoint: Checkpoint) -> None:
