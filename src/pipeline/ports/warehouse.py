@@ -58,7 +58,10 @@ class Load(AbstractContextManager["Load"], Protocol):
         ...
 
     def finish_replace(self, target: Target) -> None:
-        """End a ``replace`` after the last step of the copy."""
+        """End a ``replace`` after the last step of the copy, in the same load. In history mode the current versions
+        of keys that the copy did not hold are closed: ``valid_to`` is one more than the highest sequence in the
+        stream's changelog, ``valid_to_at`` = max(the checkpoint's ``at``, own ``valid_from_at``).
+        """
         ...
 
     def quarantine(self, target: Target, rows: pa.Table) -> None:
@@ -143,7 +146,11 @@ class Warehouse(Protocol):
         ...
 
     def rebuild(self, group: str, target: Target) -> None:
-        """Build the staging table anew in the target's mode from the changelog, and record it, in one transaction."""
+        """Build the staging table anew in the target's mode from the changelog, and record it, in one transaction.
+
+        It is then what it would be had every load been made in that mode, ``replace`` included: what was loaded
+        before one is not resurrected.
+        """
         ...
 
     def waiting(self, target: Target) -> Waiting:
@@ -164,12 +171,28 @@ class Warehouse(Protocol):
         """The rows that the staging table shows as current, data columns only, for tests and small tables."""
         ...
 
+    def rows(self, target: Target) -> pa.Table:
+        """The whole staging table, every version and tombstone, for tests: ``tables.staging_schema(target.schema)``,
+        in any order.
+        """
+        ...
+
+    def changelog(self, target: Target) -> pa.Table:
+        """The whole changelog, for tests: ``tables.changelog_schema(target.schema)``, in any order."""
+        ...
+
+    def quarantined(self, target: Target) -> pa.Table:
+        """Every quarantined row, settled ones too, for tests: ``tables.QUARANTINE_TABLE_SCHEMA``, in any order."""
+        ...
+
     def inspect(self) -> tuple[Finding, ...]:
         """Check connection, privileges and leftovers without changing anything."""
         ...
 
     def audit(self, group: str, *, limit: int = 20) -> list[dict[str, object]]:
-        """The latest loads, newest first: load, position, at, seconds and counts per stream."""
+        """The latest loads, newest first: ``load``, ``position`` (its encoding), ``at``, ``seconds`` and ``counts``
+        (a ``StreamCounts`` per stream, as given to ``commit``). Idle checkpoints are no loads.
+        """
         ...
 
     def query(self, sql: str) -> pa.Table:
