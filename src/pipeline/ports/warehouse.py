@@ -195,6 +195,18 @@ class Warehouse(Protocol):
         """
         ...
 
+    def changed_since(self, group: str, load: int) -> frozenset[str]:
+        """The streams whose staging tables were changed by loads after number ``load`` (-1: ever), by the audit."""
+        ...
+
+    def transformed(self, group: str) -> int:
+        """The load number up to which marts were built successfully, -1 if never. Works before ``setup``."""
+        ...
+
+    def set_transformed(self, group: str, load: int) -> None:
+        """Record that marts were built from everything up to ``load``."""
+        ...
+
     def query(self, sql: str) -> pa.Table:
         """Run a read-only query, for ``status`` and the demo."""
         ...

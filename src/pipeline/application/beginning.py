@@ -1,0 +1,138 @@
+"""Brings a group to where streaming can start: log kept, checkpoint written, every configured stream copied.
+
+What happens from the checkpoint on is ``pump``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import attrs
+
+from pipeline.application.copying import copy_stream, create_tables
+from pipeline.application.session import Session
+from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.errors import SourceRejected
+from pipeline.domain.stream import StreamSpec
+from pipeline.ports.source import LogStatus, Snapshot
+from pipeline.ports.warehouse import target_of
+
+
+def ready(session: Session, *, resync: Collection[str] = ()) -> Checkpoint:
+    """Begin the group if it was never begun, copy streams that are new, interrupted or named in ``resync``, and
+    switch modes that were changed. Returns the checkpoint to stream from.
+
+    Raises ``LogLost`` when the source no longer holds the log from the checkpoint on.
+    """
+    session.specs(resync)
+    session.warehouse.setup()
+    checkpoint = session.warehouse.checkpoint(session.group)
+    if checkpoint is None:
+        return _begin(session, epoch=0)
+    session.source.check(checkpoint)
+    states = session.warehouse.states(session.group)
+    checkpoint = _forget_removed(session, checkpoint, states)
+    _switch_modes(session, states)
+    missing = missing_streams(session, states, resync=resync)
+    session.source.prepare(session.specs())
+    if missing:
+        with session.source.snapshot(missing, epoch=checkpoint.epoch) as snapshot:
+            checkpoint = _copy(session, snapshot, missing, checkpoint=checkpoint, states=states)
+    return checkpoint
+
+
+def missing_streams(
+    session: Session, states: Mapping[str, StreamState], *, resync: Collection[str] = ()
+) -> tuple[StreamSpec, ...]:
+    """The configured streams that have to be copied: new, never finished, or asked for."""
+    return tuple(
+        spec
+        for spec in session.specs()
+        if spec.name in resync or spec.name not in states or states[spec.name].phase is not Phase.STREAMING
+    )
+
+
+def begin_again(session: Session) -> Checkpoint:
+    """Start over after the source lost its log: a new log, a higher epoch, every stream copied again."""
+    previous = session.warehouse.checkpoint(session.group)
+    session.source.forget()
+    if previous is None:
+        return ready(session)
+    session.source.prepare(session.specs())
+    epoch = previous.epoch + 1
+    states = session.warehouse.states(session.group)
+    with session.source.begin(session.specs(), epoch=epoch) as snapshot:
+        checkpoint = Checkpoint(
+            group=session.group,
+            position=snapshot.position,
+            load=previous.load + 1,
+            epoch=epoch,
+            at=session.clock.now(),
+        )
+        session.warehouse.reset(previous, checkpoint)
+        return _copy(session, snapshot, session.specs(), checkpoint=checkpoint, states=states)
+
+
+def _begin(session: Session, *, epoch: int) -> Checkpoint:
+    _clear_interrupted(session)
+    session.source.prepare(session.specs())
+    session.warehouse.intend(session.group)
+    with session.source.begin(session.specs(), epoch=epoch) as snapshot:
+        checkpoint = Checkpoint(
+            group=session.group, position=snapshot.position, load=0, epoch=epoch, at=session.clock.now()
+        )
+        session.warehouse.begin(checkpoint)
+        return _copy(session, snapshot, session.specs(), checkpoint=checkpoint, states={})
+
+
+def _clear_interrupted(session: Session) -> None:
+    """Drop a log that an interrupted begin of ours left; refuse one that may be another pipeline's."""
+    if session.source.log().status is LogStatus.MISSING:
+        return
+    if not session.warehouse.intended(session.group):
+        raise SourceRejected(
+            "the source already keeps a log under this pipeline's name, but this warehouse has no checkpoint of it",
+            where=f"source {session.source.name}",
+            hint="Point the pipeline at the warehouse that it was loading, give it another slot name, "
+            "or drop the slot if nothing else uses it.",
+        )
+    session.source.forget()
+
+
+def _copy(
+    session: Session,
+    snapshot: Snapshot,
+    specs: Collection[StreamSpec],
+    *,
+    checkpoint: Checkpoint,
+    states: Mapping[str, StreamState],
+) -> Checkpoint:
+    for spec in specs:
+        state = create_tables(session, snapshot, spec, known=states.get(spec.name))
+        checkpoint = copy_stream(session, snapshot, state, checkpoint=checkpoint)
+    return checkpoint
+
+
+def _switch_modes(session: Session, states: dict[str, StreamState]) -> None:
+    for spec in session.specs():
+        state = states.get(spec.name)
+        if state is not None and state.mode is not spec.mode and state.phase is Phase.STREAMING:
+            states[spec.name] = attrs.evolve(state, mode=spec.mode)
+            session.warehouse.rebuild(session.group, target_of(states[spec.name]))
+
+
+def _forget_removed(session: Session, checkpoint: Checkpoint, states: dict[str, StreamState]) -> Checkpoint:
+    """Note that streams no longer configured have a gap from now on, so that they are copied if they come back."""
+    gone = [
+        state
+        for name, state in states.items()
+        if name not in session.pipeline.streams and state.phase is Phase.STREAMING
+    ]
+    if not gone:
+        return checkpoint
+    following = checkpoint.next(checkpoint.position, at=session.clock.now())
+    with session.warehouse.load(checkpoint, following) as load:
+        for state in gone:
+            load.set_state(attrs.evolve(state, phase=Phase.COPYING))
+        load.commit({})
+    return following

@@ -1,0 +1,83 @@
+"""Copies streams from a snapshot into the warehouse, each in one load transaction, whatever was there before.
+
+Which streams to copy is decided in ``beginning``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from pipeline.application.prefetch import ahead
+from pipeline.application.session import Session
+from pipeline.application.streamload import StreamLoad, evolve_state
+from pipeline.domain.change import ChangeBatch
+from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.errors import PipelineError
+from pipeline.domain.events import CopyAdvanced, CopyFinished, CopyStarted
+from pipeline.domain.loading import Migration
+from pipeline.domain.processing import check_masks, processed_schema
+from pipeline.domain.quarantine import Waiting
+from pipeline.domain.stream import StreamSpec
+from pipeline.ports.source import Snapshot
+from pipeline.ports.warehouse import Load, target_of
+
+
+class Interrupted(PipelineError):
+    """A stop was asked for in the middle of a copy: it was rolled back, and the next start copies again."""
+
+
+def create_tables(session: Session, snapshot: Snapshot, spec: StreamSpec, *, known: StreamState | None) -> StreamState:
+    """Create a stream's tables, or bring those it has in line with the snapshot's schema; the state to copy into."""
+    schema = snapshot.schemas[spec.name]
+    check_masks(schema, spec.masks)
+    if known is None:
+        state = StreamState(
+            stream=spec.name,
+            table=spec.table,
+            mode=spec.mode,
+            phase=Phase.COPYING,
+            since=snapshot.position,
+            schema=processed_schema(schema, spec.masks),
+        )
+        migration: Migration | None = Migration(target_of(state))
+    else:
+        current = attrs.evolve(known, mode=spec.mode, phase=Phase.COPYING, since=snapshot.position)
+        state, migration, _ = evolve_state(current, (schema,), spec=spec, warehouse=session.warehouse)
+    if migration is not None:
+        session.warehouse.migrate([migration])
+    return state
+
+
+def copy_stream(session: Session, snapshot: Snapshot, state: StreamState, *, checkpoint: Checkpoint) -> Checkpoint:
+    """Copy one stream; on return the warehouse holds it as of the snapshot. The checkpoint's position stays."""
+    spec = session.pipeline.streams[state.stream]
+    started = session.clock.monotonic()
+    session.metrics.record(CopyStarted(spec.name, snapshot.estimate(spec.name)))
+    following = checkpoint.next(checkpoint.position, at=session.clock.now())
+    target = target_of(state)
+    stream = StreamLoad(spec=spec, target=target, waiting=Waiting(), flush_rows=1)
+    with session.warehouse.load(checkpoint, following) as load:
+        load.replace(target)
+        _fill(session, load, stream, snapshot.read(spec.name))
+        load.finish_replace(target)
+        load.set_state(attrs.evolve(state, phase=Phase.STREAMING))
+        load.commit({spec.name: stream.counts})
+    seconds = session.clock.monotonic() - started
+    session.metrics.record(CopyFinished(spec.name, stream.counts.read_count, seconds))
+    return following
+
+
+def _fill(session: Session, load: Load, stream: StreamLoad, batches: Iterator[ChangeBatch]) -> None:
+    with ahead(batches) as pieces:
+        for piece in pieces:
+            if session.stop.is_set():
+                raise Interrupted(
+                    "stopped while copying; nothing of this stream was kept",
+                    where=f"stream {stream.spec.name}",
+                    hint="Start again: streams already copied are not read again.",
+                )
+            stream.take(load, piece)
+            session.metrics.record(CopyAdvanced(stream.spec.name, stream.counts.read_count))
+        stream.flush(load)

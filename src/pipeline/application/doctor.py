@@ -1,0 +1,53 @@
+"""Checks everything that a pipeline needs, without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.application.plan import contract_findings
+from pipeline.application.session import Session
+from pipeline.domain.errors import PipelineError
+from pipeline.domain.finding import Finding, Level
+from pipeline.domain.processing import processed_schema
+
+
+def doctor(session: Session) -> tuple[Finding, ...]:
+    """Findings on source, warehouse, checkpoint, contracts and dbt, in this order; one broken part hides no other."""
+    findings: list[Finding] = []
+    checks: list[tuple[str, Callable[[], tuple[Finding, ...]]]] = [
+        ("source", lambda: session.source.inspect(session.specs())),
+        ("warehouse", session.warehouse.inspect),
+        ("checkpoint", lambda: _checkpoint(session)),
+        ("contract", lambda: _contracts(session)),
+    ]
+    if session.transformer is not None:
+        checks.append(("transform", session.transformer.inspect))
+    for check, inspect in checks:
+        try:
+            findings += inspect()
+        except PipelineError as error:
+            findings.append(Finding(Level.ERROR, check, error.what, where=error.where, hint=error.hint))
+    return tuple(findings)
+
+
+def _checkpoint(session: Session) -> tuple[Finding, ...]:
+    checkpoint = session.warehouse.checkpoint(session.group)
+    if checkpoint is None:
+        return (Finding(Level.INFO, "checkpoint", "nothing was loaded yet", where=session.warehouse.name),)
+    session.source.check(checkpoint)
+    return (
+        Finding(
+            Level.OK,
+            "checkpoint",
+            f"load {checkpoint.load}; the source still holds the log from there on",
+            where=session.warehouse.name,
+        ),
+    )
+
+
+def _contracts(session: Session) -> tuple[Finding, ...]:
+    schemas = session.source.schemas(session.specs())
+    findings: list[Finding] = []
+    for spec in session.specs():
+        findings += contract_findings(spec, processed_schema(schemas[spec.name], spec.masks))
+    return tuple(findings)

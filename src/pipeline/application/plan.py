@@ -1,0 +1,132 @@
+"""Tells what a run would do, without doing it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from pipeline.application.beginning import missing_streams
+from pipeline.application.session import Session
+from pipeline.application.streamload import evolve_state
+from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.errors import LogLost, SchemaRefused
+from pipeline.domain.finding import Finding, Level
+from pipeline.domain.processing import processed_schema
+from pipeline.domain.schema import StreamSchema
+from pipeline.domain.stream import Mode, StreamSpec
+from pipeline.domain.validation import check_contract
+from pipeline.ports.source import LogState
+
+
+class Action(Enum):
+    """What a run would do with a stream."""
+
+    CREATE = "create"
+    COPY = "copy"
+    ALTER = "alter"
+    REBUILD = "rebuild"
+    APPLY = "apply"
+
+
+@attrs.frozen
+class PlannedStep:
+    """One thing that a run would do; ``row_count`` is an estimate where rows would be copied."""
+
+    stream: str
+    action: Action
+    detail: str
+    row_count: int | None = None
+
+
+@attrs.frozen
+class PlanResult:
+    """All steps in order, how much log waits, and what stands against running."""
+
+    steps: tuple[PlannedStep, ...]
+    findings: tuple[Finding, ...]
+    checkpoint: Checkpoint | None
+    log: LogState
+
+
+def plan(session: Session) -> PlanResult:
+    """Compare configuration, source and warehouse. Changes nothing."""
+    checkpoint = session.warehouse.checkpoint(session.group)
+    states = session.warehouse.states(session.group)
+    schemas = session.source.schemas(session.specs())
+    estimates = {relation.name: relation.estimated_count for relation in session.source.discover()}
+    findings: list[Finding] = []
+    log = session.source.log()
+    if checkpoint is not None:
+        try:
+            log = session.source.check(checkpoint)
+        except LogLost as error:
+            findings.append(Finding(Level.ERROR, "log", error.what, where=error.where, hint=error.hint))
+    steps: list[PlannedStep] = []
+    missing = {spec.name for spec in missing_streams(session, states)}
+    for spec in session.specs():
+        schema = processed_schema(schemas[spec.name], spec.masks)
+        findings += contract_findings(spec, schema)
+        state = states.get(spec.name)
+        if state is None:
+            steps.append(_create(spec, schema))
+        else:
+            steps += _alter(session, state, spec, schemas[spec.name], findings=findings)
+        if spec.name in missing:
+            steps.append(
+                PlannedStep(spec.name, Action.COPY, f"from {spec.relation}", row_count=estimates.get(spec.relation))
+            )
+    if checkpoint is not None and not findings:
+        steps.append(PlannedStep("", Action.APPLY, _waiting_log(log)))
+    return PlanResult(tuple(steps), tuple(findings), checkpoint, log)
+
+
+def contract_findings(spec: StreamSpec, schema: StreamSchema) -> list[Finding]:
+    """What is wrong between a stream's contract and mode and its schema."""
+    findings = [
+        Finding(Level.ERROR, "contract", problem, where=f"stream {spec.name}", hint="Correct the contract.")
+        for problem in check_contract(spec.contract, schema)
+    ]
+    if not schema.key and spec.mode is not Mode.APPEND:
+        findings.append(
+            Finding(
+                Level.ERROR,
+                "key",
+                f"{spec.relation} has no key, so its rows cannot be told apart in mode {spec.mode.value}",
+                where=f"stream {spec.name}",
+                hint="Give the table a primary key, or set the stream's mode to append.",
+            )
+        )
+    return findings
+
+
+def _create(spec: StreamSpec, schema: StreamSchema) -> PlannedStep:
+    key = f"key {', '.join(schema.key)}" if schema.key else "no key"
+    detail = f"staging.{spec.table} and its changelog: {len(schema.columns)} columns, {key}, mode {spec.mode.value}"
+    return PlannedStep(spec.name, Action.CREATE, detail)
+
+
+def _alter(
+    session: Session, state: StreamState, spec: StreamSpec, schema: StreamSchema, *, findings: list[Finding]
+) -> list[PlannedStep]:
+    steps = []
+    if state.mode is not spec.mode and state.phase is Phase.STREAMING:
+        steps.append(
+            PlannedStep(
+                spec.name,
+                Action.REBUILD,
+                f"staging.{spec.table} from its changelog: mode {state.mode.value} becomes {spec.mode.value}",
+            )
+        )
+    try:
+        _, _, phrases = evolve_state(state, (schema,), spec=spec, warehouse=session.warehouse)
+    except SchemaRefused as error:
+        findings.append(Finding(Level.ERROR, "schema", error.what, where=f"stream {spec.name}", hint=error.hint))
+        return steps
+    return steps + [PlannedStep(spec.name, Action.ALTER, phrase) for phrase in phrases]
+
+
+def _waiting_log(log: LogState) -> str:
+    if log.held_bytes is None:
+        return "the changes since the checkpoint"
+    return f"the changes since the checkpoint: {log.held_bytes / 1_000_000:.1f} MB of log are kept"

@@ -1,0 +1,92 @@
+"""One stream within one load: its pieces pass the stages in order and become load steps.
+
+The order of stages: processors and masking, validation and quarantine, schema, compaction, load. The transaction around
+it is opened and committed by ``loader`` and ``copying``.
+"""
+
+from __future__ import annotations
+
+import attrs
+import pyarrow as pa
+
+from pipeline.domain.change import ChangeBatch
+from pipeline.domain.checkpoint import StreamState
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.evolution import Evolution, conform, evolve
+from pipeline.domain.loading import LoadStep, Migration, Target
+from pipeline.domain.planning import plan_steps
+from pipeline.domain.processing import process, processed_schema
+from pipeline.domain.quarantine import Waiting, judge
+from pipeline.domain.schema import StreamSchema
+from pipeline.domain.stream import StreamSpec
+from pipeline.ports.warehouse import Load, Warehouse, target_of
+
+
+@attrs.define
+class StreamLoad:
+    """Takes the pieces of one stream in order and applies them to an open load.
+
+    ``flush_rows`` is how many rows may wait to be compacted together (P11).
+    """
+
+    spec: StreamSpec
+    target: Target
+    waiting: Waiting
+    flush_rows: int
+    counts: StreamCounts = attrs.field(factory=StreamCounts)
+    _tables: list[pa.Table] = attrs.field(factory=list)
+    _row_count: int = 0
+
+    def take(self, load: Load, piece: ChangeBatch) -> None:
+        """Judge a piece, set broken rows apart, and keep the rest for the next flush."""
+        masked = process(piece, masks=self.spec.masks)
+        judged = judge(masked, self.spec.contract, self.waiting)
+        self.waiting = judged.waiting
+        self.counts += judged.counts
+        if judged.quarantined.num_rows:
+            load.quarantine(self.target, judged.quarantined)
+        if judged.settled.num_rows:
+            load.settle(self.target, judged.settled)
+        if judged.passed.num_rows:
+            self._tables.append(conform(judged.passed, masked.schema, self.target.schema))
+            self._row_count += judged.passed.num_rows
+        if self._row_count >= self.flush_rows:
+            self.flush(load)
+
+    def flush(self, load: Load) -> None:
+        """Compact and apply what waits."""
+        if not self._tables:
+            return
+        changes = self._tables[0] if len(self._tables) == 1 else pa.concat_tables(self._tables)
+        self._tables.clear()
+        self._row_count = 0
+        for step in plan_steps(self.target, changes):
+            self.apply(load, step)
+
+    def apply(self, load: Load, step: LoadStep) -> None:
+        """Apply one step and count it."""
+        load.apply(step)
+        self.counts += step.counts
+
+
+def evolve_state(
+    state: StreamState, incoming: tuple[StreamSchema, ...], *, spec: StreamSpec, warehouse: Warehouse
+) -> tuple[StreamState, Migration | None, tuple[str, ...]]:
+    """The stream's state after its tables follow ``incoming`` schemas in order, the migration that brings them
+    there (None if nothing changes), and phrases of what changed. Raises ``SchemaRefused``.
+    """
+    schema, changes, phrases = state.schema, [], []
+    for after in incoming:
+        evolution: Evolution = evolve(
+            schema,
+            processed_schema(after, spec.masks),
+            policy=spec.contract.on_schema_change,
+            widens=warehouse.widens,
+        )
+        schema = evolution.schema
+        changes.extend(evolution.changes)
+        phrases.extend(evolution.phrases)
+    if not changes:
+        return attrs.evolve(state, schema=schema), None, ()
+    evolved = attrs.evolve(state, schema=schema, schema_version=state.schema_version + 1)
+    return evolved, Migration(target_of(evolved), before=state.schema, changes=tuple(changes)), tuple(phrases)

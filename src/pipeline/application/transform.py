@@ -1,0 +1,113 @@
+"""Builds the marts behind staging tables, and for a long stream keeps building them in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+
+from pipeline.application.session import Session
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.errors import ConfigError, PipelineError
+from pipeline.domain.events import TransformFinished
+from pipeline.domain.finding import Finding, Level
+from pipeline.ports.transformer import TransformResult
+
+_POLL_S = 0.2
+
+
+def transform(
+    session: Session, *, streams: Collection[str] | None = None, full_refresh: bool = False
+) -> TransformResult:
+    """Build and test what is downstream of ``streams`` (None: everything the pipeline selects)."""
+    if session.transformer is None:
+        raise ConfigError(
+            "this pipeline has no transform section",
+            where=f"pipeline {session.pipeline.name}",
+            hint="Add `transform: {kind: dbt}` to its file.",
+        )
+    tables = None if streams is None else sorted(spec.table for spec in session.specs(streams))
+    checkpoint = session.warehouse.checkpoint(session.group)
+    result = session.transformer.build(tables, full_refresh=full_refresh)
+    if not result.failed and checkpoint is not None:
+        session.warehouse.set_transformed(session.group, checkpoint.load)
+    _report(session, result)
+    return result
+
+
+def transform_changed(session: Session) -> TransformResult | None:
+    """Build what is downstream of the streams that changed since marts were last built, whoever loaded them; None if
+    nothing did (P12).
+    """
+    since = session.warehouse.transformed(session.group)
+    changed = session.warehouse.changed_since(session.group, since) & set(session.pipeline.streams)
+    if not changed:
+        return None
+    return transform(session, streams=changed if since >= 0 else None)
+
+
+def _report(session: Session, result: TransformResult) -> None:
+    session.metrics.record(
+        TransformFinished(
+            models=sum(node.kind == "model" for node in result.nodes),
+            tests=sum(node.kind == "test" for node in result.nodes),
+            seconds=result.seconds,
+            error=f"{len(result.failed)} nodes failed" if result.failed else None,
+        )
+    )
+    if result.failed:
+        names = ", ".join(node.name for node in result.failed)
+        session.notifier.notify(
+            Finding(Level.ERROR, "transform", f"dbt reported failures: {names}", hint="See dbt's log."),
+            pipeline=session.pipeline.name,
+        )
+
+
+class MartRefresher:
+    """Builds marts behind a long stream, in a thread of its own, at most every ``transform_every_s`` seconds and only
+    where streams changed. A failed build is reported and tried again when its time comes; loading goes on.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._dirty = threading.Event()
+        self._dirty.set()  # something may have been loaded before that no marts were built from
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="marts", daemon=True)
+
+    def __enter__(self) -> MartRefresher:
+        if self._session.transformer is not None:
+            self._session.transformer.warm()
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        if self._thread.is_alive() and self._session.transformer is not None:
+            self._session.transformer.close()
+            self._thread.join()
+
+    def note(self, counts: dict[str, StreamCounts]) -> None:
+        """Take note of what a load changed."""
+        if any(count.changelog_count for count in counts.values()):
+            self._dirty.set()
+
+    def _run(self) -> None:
+        every_s = self._session.pipeline.transform_every_s
+        last = self._session.clock.monotonic() - every_s
+        while not self._closed.wait(_POLL_S):
+            if self._dirty.is_set() and self._session.clock.monotonic() - last >= every_s:
+                self._dirty.clear()
+                self._build()
+                last = self._session.clock.monotonic()
+
+    def _build(self) -> None:
+        try:
+            result = transform_changed(self._session)
+        except PipelineError as error:
+            self._dirty.set()
+            if not self._closed.is_set():
+                finding = Finding(Level.ERROR, "transform", error.what, where=error.where, hint=error.hint)
+                self._session.notifier.notify(finding, pipeline=self._session.pipeline.name)
+        else:
+            if result is not None and result.failed:
+                self._dirty.set()

@@ -1,0 +1,109 @@
+"""Proves that staging tables equal their source tables at one position, row by row, and mends those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import attrs
+import pyarrow as pa
+
+from pipeline.application.beginning import ready
+from pipeline.application.pump import pump
+from pipeline.application.session import Session
+from pipeline.application.sync import ATTEMPTS
+from pipeline.domain.checkpoint import Checkpoint, StreamState
+from pipeline.domain.errors import ConfigError
+from pipeline.domain.evolution import conform
+from pipeline.domain.planning import plan_repair
+from pipeline.domain.position import Position
+from pipeline.domain.processing import process
+from pipeline.domain.stream import Mode, StreamSpec
+from pipeline.ports.source import Snapshot
+from pipeline.ports.warehouse import Comparison, target_of
+
+
+@attrs.frozen
+class StreamVerdict:
+    """How one stream compares; ``skipped`` says why it was not compared, None if it was."""
+
+    stream: str
+    comparison: Comparison | None
+    skipped: str | None = None
+    repaired_count: int = 0
+
+
+@attrs.frozen
+class VerifyResult:
+    """The verdict on each stream, all at one ``position``."""
+
+    position: Position
+    verdicts: tuple[StreamVerdict, ...]
+    seconds: float
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every stream compared is equal, or was made equal."""
+        return all(
+            verdict.comparison is None or verdict.comparison.is_equal or verdict.repaired_count > 0
+            for verdict in self.verdicts
+        )
+
+
+def verify(session: Session, streams: Collection[str] | None = None, *, repair: bool = False) -> VerifyResult:
+    """Open a snapshot of the source, catch up to exactly its position, and compare every row.
+
+    With ``repair``, rows that differ are loaded again as they are in the source, as changes of their own.
+    """
+    started = session.clock.monotonic()
+    specs = session.specs(streams)
+    checkpoint = ready(session)
+    with session.source.snapshot(specs, epoch=checkpoint.epoch) as snapshot:
+        pump(session, up_to=snapshot.position, attempts=ATTEMPTS)
+        verdicts = tuple(_verdict(session, snapshot, spec, repair=repair) for spec in specs)
+        position = snapshot.position
+    return VerifyResult(position, verdicts, session.clock.monotonic() - started)
+
+
+def _verdict(session: Session, snapshot: Snapshot, spec: StreamSpec, *, repair: bool) -> StreamVerdict:
+    state = session.warehouse.states(session.group)[spec.name]
+    if spec.mode is Mode.APPEND:
+        return StreamVerdict(spec.name, None, skipped="append keeps every change, not a copy of the table")
+    rows = (piece.select(state.schema.names) for piece in _changes(snapshot, state, spec))
+    comparison = session.warehouse.compare(target_of(state), rows)
+    repaired = 0
+    if repair and not comparison.is_equal:
+        repaired = _repair(session, snapshot, state, spec=spec)
+    return StreamVerdict(spec.name, comparison, repaired_count=repaired)
+
+
+def _changes(snapshot: Snapshot, state: StreamState, spec: StreamSpec) -> Iterator[pa.Table]:
+    for batch in snapshot.read(spec.name):
+        masked = process(batch, masks=spec.masks)
+        yield conform(masked.table, masked.schema, state.schema)
+
+
+def _repair(session: Session, snapshot: Snapshot, state: StreamState, *, spec: StreamSpec) -> int:
+    """Load what differs with sequences of the snapshot's position, newer than every change before it."""
+    target = target_of(state)
+    checkpoint = _checkpoint(session)
+    rows = (piece.select(state.schema.names) for piece in _changes(snapshot, state, spec))
+    wanted, extra = session.warehouse.differences(target, rows)
+    now = session.clock.now()
+    step = plan_repair(target, wanted, extra, epoch=checkpoint.epoch, commit=_commit(snapshot.position), commit_at=now)
+    following = checkpoint.next(checkpoint.position, at=now)
+    with session.warehouse.load(checkpoint, following) as load:
+        load.apply(step)
+        load.commit({spec.name: step.counts})
+    return int(wanted.num_rows + extra.num_rows)
+
+
+def _checkpoint(session: Session) -> Checkpoint:
+    checkpoint = session.warehouse.checkpoint(session.group)
+    if checkpoint is None:
+        raise ConfigError("nothing was loaded yet", where=session.warehouse.name, hint="Run the pipeline first.")
+    return checkpoint
+
+
+def _commit(position: Position) -> int:
+    """The number that orders a consistent point among commits: the largest numeric component."""
+    return max(part for part in position.parts.values() if isinstance(part, int))
