@@ -1,0 +1,31 @@
+"""A world per scenario: a database of its own on a real PostgreSQL, and the warehouse that the scenario runs against."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from entrypoints.demo.server import EmbeddedPostgres
+from tests.support.world import World, create_database
+
+pytest_plugins = ["tests.support.steps"]
+
+
+@pytest.fixture(scope="session")
+def source_server() -> Iterator[EmbeddedPostgres]:
+    """One server for all scenarios."""
+    with EmbeddedPostgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "duckdb"])
+def world(source_server: EmbeddedPostgres, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A fresh database and warehouse."""
+    database = f"shop_{uuid.uuid4().hex[:8]}"
+    create_database(source_server, database)
+    world = World(source_server, database, tmp_path, kind=request.param)
+    yield world
+    world.close()
