@@ -1,0 +1,230 @@
+"""Pipeline files: ``config/pipelines/<name>.yaml`` checked as a whole and turned into a ``PipelineSpec``.
+
+Building the systems that a spec names is the container's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from entrypoints.contract_file import contract_named, contract_of
+from entrypoints.problems import Problem, nearest, refuse
+from entrypoints.references import Secrets, Unresolved, has_reference, resolve, written_secret
+from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES
+from entrypoints.schema_check import definition, faults, options, schema
+from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, texts
+from entrypoints.yaml_file import YamlFile, read_yaml
+from pipeline.domain.contract import Contract
+from pipeline.domain.errors import ConfigError
+from pipeline.domain.stream import BatchLimits, Mode, PipelineSpec, StreamSpec, SystemSpec
+
+_KINDS: dict[str, Collection[str]] = {"source": SOURCES, "warehouse": WAREHOUSES, "transform": TRANSFORMERS}
+_DEFAULT_EVERY_S = 60.0
+
+
+@attrs.frozen
+class PipelineFile:
+    """A checked file. ``source_gaps`` are references of its source section that name nothing: only commands that need
+    no source may go on with them.
+    """
+
+    path: Path
+    spec: PipelineSpec
+    source_gaps: tuple[Problem, ...] = ()
+
+
+def pipeline_paths(settings: Settings) -> dict[str, Path]:
+    """Every pipeline file of the configuration folder by pipeline name, in order of name."""
+    folder = settings.config_dir / "pipelines"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_pipeline(
+    name: str,
+    settings: Settings,
+    *,
+    needs_source: bool = True,
+    environment: Mapping[str, str] | None = None,
+    secrets: Secrets | None = None,
+) -> PipelineFile:
+    """Read the pipeline called ``name``, or the file at that path; raises ``ConfigError`` with every problem in it."""
+    environment = os.environ if environment is None else environment
+    path = _find(name, settings)
+    file = read_yaml(path)
+    if file.content is None:
+        refuse(file.problems)
+    reader = _Reader(file, settings, environment=environment, secrets=secrets or Secrets())
+    spec = reader.read()
+    refuse(reader.problems)
+    if needs_source:
+        refuse(reader.gaps)
+    return PipelineFile(path, spec, tuple(reader.gaps))
+
+
+def _find(name: str, settings: Settings) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise ConfigError("there is no such pipeline file", where=name, hint="Check the path.")
+    known = pipeline_paths(settings)
+    if name in known:
+        return known[name]
+    raise ConfigError(
+        f"there is no pipeline called {name}; there are: {', '.join(known) or 'none'}",
+        where=str(settings.config_dir / "pipelines"),
+        hint=nearest(name, known) or "Write one by: python -m entrypoints.cli init NAME --dsn-env VARIABLE",
+    )
+
+
+class _Reader:
+    """Reads one file, collecting problems on the way; what it returns is only good if there are none."""
+
+    def __init__(self, file: YamlFile, settings: Settings, *, environment: Mapping[str, str], secrets: Secrets) -> None:
+        self.problems: list[Problem] = list(file.problems)
+        self.gaps: list[Problem] = []
+        self._file = file
+        self._settings = settings
+        self._environment = environment
+        self._secrets = secrets
+        self._name = file.path.stem
+
+    def read(self) -> PipelineSpec:
+        """The spec of the file."""
+        content = self._file.content if self._file.content is not None else {}
+        self._check((), content, against=schema("pipeline"))
+        for key, text in texts(content):
+            if written_secret(key.rpartition(".")[2], text):
+                self._add(key, SECRET_WRITTEN, SECRET_HINT)
+        sections: dict[str, Any] = content if isinstance(content, dict) else {}
+        source = self._source(sections)
+        transform, every_s = self._transform(sections)
+        return PipelineSpec(
+            name=self._name,
+            source=source,
+            warehouse=self._system("warehouse", self._over(self._settings.warehouse, sections.get("warehouse"))),
+            streams=self._streams(sections.get("streams"), source=source.name),
+            transform=transform,
+            transform_every_s=every_s,
+            limits=self._limits(sections),
+            schedule=sections.get("schedule"),
+            description=str(sections.get("description", "")).strip(),
+        )
+
+    def _source(self, sections: Mapping[str, Any]) -> SystemSpec:
+        content = sections.get("source")
+        name = content.get("name", self._name) if isinstance(content, dict) else self._name
+        return self._system("source", content, name=str(name))
+
+    def _transform(self, sections: Mapping[str, Any]) -> tuple[SystemSpec | None, float]:
+        if "transform" not in sections:
+            return None, _DEFAULT_EVERY_S
+        spec = self._system("transform", self._over(self._settings.transform, sections["transform"]))
+        plain = dict(spec.options)
+        every_s = plain.pop("every", _DEFAULT_EVERY_S)
+        return attrs.evolve(spec, options=plain), float(str(every_s))
+
+    def _limits(self, sections: Mapping[str, Any]) -> BatchLimits:
+        content = {**self._settings.batch, **_mapping(sections.get("batch"))}
+        against = definition("pipeline", "batch") or {}
+        if self._check(("batch",), content, against=against):
+            return BatchLimits()
+        return BatchLimits(**options(content, against))  # type: ignore[arg-type] # checked against the schema above
+
+    def _system(self, section: str, content: object, *, name: str = "") -> SystemSpec:
+        if not isinstance(content, dict) or "kind" not in content:
+            if section != "source":  # of the source the schema has said so
+                self._add(f"{section}.kind", f"is missing; allowed: {', '.join(_KINDS[section])}", "")
+            return SystemSpec("", name)
+        kind = str(content["kind"])
+        if kind not in _KINDS[section]:
+            known = list(_KINDS[section])
+            self._add(f"{section}.kind", f"is {kind}; allowed: {', '.join(known)}", nearest(kind, known))
+            return SystemSpec(kind, name or kind)
+        against = definition("pipeline", f"{section}.{kind}") or {}
+        resolved = {key: self._resolve(section, key, value) for key, value in content.items()}
+        if self._check((section,), resolved, against=against):
+            return SystemSpec(kind, name or kind)
+        forms = against["properties"]
+        given = {
+            key: str(self._settings.home / str(value)) if forms[key].get("format") == "path" else value
+            for key, value in resolved.items()
+            if key not in {"kind", "name"}
+        }
+        return SystemSpec(kind, name or kind, options=options(given, against))
+
+    def _streams(self, content: object, *, source: str) -> dict[str, StreamSpec]:
+        streams = {}
+        for name, entry in _mapping(content).items():
+            values = _mapping(entry)
+            streams[str(name)] = StreamSpec(
+                name=str(name),
+                relation=str(values.get("relation", f"public.{name}")),
+                source=source,
+                mode=self._mode(values.get("mode", Mode.MIRROR.value)),
+                contract=self._contract(f"streams.{name}.contract", values.get("contract")),
+                masks=_mapping(values.get("masks")),
+                exclude=frozenset(values.get("exclude") or ()),
+            )
+        tables: dict[str, str] = {}
+        for name, stream in streams.items():
+            other = tables.setdefault(stream.table, name)
+            if other != name:
+                self._add(f"streams.{name}", f"would share the table {stream.table} with the stream {other}", "")
+        return streams
+
+    def _mode(self, text: object) -> Mode:
+        return Mode(text) if text in {mode.value for mode in Mode} else Mode.MIRROR
+
+    def _contract(self, key: str, content: object) -> Contract:
+        if content is None:
+            return Contract()
+        if isinstance(content, str):
+            folder = self._settings.config_dir / "contracts"
+            contract, problems = contract_named(content, folder, file=self._file, key=key)
+        else:
+            contract, problems = contract_of(content, file=self._file, key=key)
+        self.problems += problems
+        return contract
+
+    def _resolve(self, section: str, key: str, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = value.replace("{pipeline}", self._name)
+        if not has_reference(text):
+            return text
+        try:
+            return resolve(key, text, environment=self._environment, secrets=self._secrets)
+        except Unresolved as error:
+            hint = f"Set it, for example: export {error.name}=..." if not error.name.startswith("file:") else ""
+            gap = self._file.problem(f"{section}.{key}", error.what, hint=hint)
+            (self.gaps if section == "source" else self.problems).append(gap)
+            return text
+
+    def _over(self, defaults: Mapping[str, object], content: object) -> object:
+        """The settings' defaults under a section of the file, where both are of one kind."""
+        if content is not None and not isinstance(content, dict):
+            return content
+        given = _mapping(content)
+        return given if given.get("kind", defaults.get("kind")) != defaults.get("kind") else {**defaults, **given}
+
+    def _check(self, prefix: tuple[str, ...], content: object, *, against: Mapping[str, Any]) -> bool:
+        """Note what the schema does not allow; whether there was anything."""
+        found = list(faults(content, dict(against)))
+        for path, what, hint in found:
+            self._add(".".join((*prefix, *path)), what, hint)
+        return bool(found)
+
+    def _add(self, key: str, what: str, hint: str) -> None:
+        problem = self._file.problem(key, what, hint=hint)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def _mapping(content: object) -> dict[str, Any]:
+    return content if isinstance(content, dict) else {}
