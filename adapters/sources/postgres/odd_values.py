@@ -134,7 +134,7 @@ def _moment(match: re.Match[str], *, zoned: bool) -> Outcome:
     if not 1 <= year <= 9999:
         return Outcome(reason=OUT_OF_YEARS)
     try:
-        local = datetime(year, month, day, hour, minute, second, _microseconds(match[7]))  # noqa: DTZ001 zone below
+        local = datetime(year, month, day, hour, minute, second, _microseconds(match[7]))
     except ValueError:
         return Outcome(reason=UNREADABLE)
     if not zoned:
