@@ -92,6 +92,8 @@ def _faults_of(error: ValidationError) -> Iterator[Fault]:
             words = ", ".join(_spell(word) for word in allowed)
             hint = nearest(str(error.instance), [str(word) for word in allowed])
             yield path, f"is {_spell(error.instance)}; allowed: {words}", hint
+        case "anyOf":
+            yield path, rule["say"], ""
         case "minLength" | "minItems" | "minProperties":
             yield path, "is empty", ""
         case "minimum":
@@ -139,7 +141,7 @@ _FORM_WORDS = {
     "duration": "is {given}; write a duration such as 200ms, 10s, 1m30s, 2h or 1d",
     "size": "is {given}; write a size such as 512KB, 64MB or 1GB",
     "name": "is {given}; a name starts with a letter and has letters, digits and _ only, at most 63",
-    "slot": "is {given}; a slot has lower-case letters, digits and _ only, at most 63",
+    "slot": "is {given}; such a name has lower-case letters, digits and _ only, at most 63",
     "re2": "is not a regular expression that RE2 takes (no look-around, no back-references)",
 }
 

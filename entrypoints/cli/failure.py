@@ -1,0 +1,52 @@
+"""Failures as a person sees them: one message that ends with what to do, and the exit status.
+
+The places that an unexpected error passed are in the log file only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from pipeline.domain.errors import PipelineError
+
+EXIT_ABORTED = 130
+EXIT_FAILURE = 1
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Tell about ``error`` on stderr, and on stdout as JSON if asked; returns the exit status."""
+    from entrypoints.cli.invocation import redactor
+
+    facts, status = _facts(error)
+    mask = redactor().mask
+    if as_json:
+        sys.stdout.write(mask(json.dumps({"error": facts}, default=str)) + "\n")
+    place = f"{facts['where']}: " if facts["where"] else ""
+    sys.stderr.write(mask(f"error: {place}{str(facts['what']).rstrip()}\n"))
+    if facts["hint"]:
+        sys.stderr.write(mask(f"{facts['hint']}\n"))
+    return status
+
+
+def _facts(error: BaseException) -> tuple[dict[str, object], int]:
+    if isinstance(error, PipelineError):
+        facts: dict[str, object] = {
+            "kind": error.kind.value,
+            "class": type(error).__name__,
+            "what": error.what,
+            "where": error.where,
+            "hint": error.hint or "Run the same command with --log-level debug and read the log file.",
+            "facts": error.facts,
+        }
+        return facts, error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        what, hint = "aborted", "Run the same command again: it goes on from the checkpoint."
+        return _plain("aborted", error, what, hint), EXIT_ABORTED
+    what = f"unexpected {type(error).__name__}; this is a defect"
+    hint = "The log file (var/logs, or log.folder of the settings) has the places; please report them."
+    return _plain("unexpected", error, what, hint), EXIT_FAILURE
+
+
+def _plain(kind: str, error: BaseException, what: str, hint: str) -> dict[str, object]:
+    return {"kind": kind, "class": type(error).__name__, "what": what, "where": "", "hint": hint, "facts": {}}

@@ -1,0 +1,99 @@
+"""Commands that load or build: run, stream, resync, transform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from entrypoints.cli.invocation import invocation
+from entrypoints.cli.options import Common
+from entrypoints.cli.output import show
+from entrypoints.cli.plain import sync_json, transform_json
+from entrypoints.display import progress
+from pipeline.application.session import Session
+from pipeline.application.sync import SyncResult
+from pipeline.domain.errors import PipelineError, TransformFailed
+from pipeline.ports.transformer import TransformResult
+
+
+def run(pipeline: str, common: Common, *, with_transform: bool) -> int:
+    """A bounded run."""
+    from pipeline.application.sync import sync
+
+    result = _move("run", pipeline, common, lambda session: sync(session, with_transform=with_transform))
+    return _finished(pipeline, common, result)
+
+
+def resync(pipeline: str, common: Common, *, streams: tuple[str, ...], with_transform: bool) -> int:
+    """Copy streams again."""
+    from pipeline.application.resync import resync as copy_again
+
+    result = _move(
+        "resync", pipeline, common, lambda session: copy_again(session, streams, with_transform=with_transform)
+    )
+    return _finished(pipeline, common, result)
+
+
+def stream(pipeline: str, common: Common, *, with_transform: bool) -> int:
+    """Follow the source until somebody stops it, which is its proper end."""
+    from pipeline.application.stream import stream as follow
+
+    result = _move("stream", pipeline, common, lambda session: follow(session, with_transform=with_transform))
+    _show(common, result)
+    return 0
+
+
+def transform(pipeline: str, common: Common, *, streams: tuple[str, ...], full_refresh: bool) -> int:
+    """Build marts; the source need not be there."""
+    from pipeline.application.transform import transform as build
+
+    with invocation("transform", pipeline, common, needs_source=False) as call:
+        result = build(call.session, streams=streams or None, full_refresh=full_refresh)
+    show(common, as_json=lambda: transform_json(result), as_table=lambda: _transform_table(result))
+    _refuse_failed(pipeline, result)
+    return 0
+
+
+def _move(command: str, pipeline: str, common: Common, work: Callable[[Session], SyncResult]) -> SyncResult:
+    with (
+        progress(hidden=common.as_json) as board,
+        invocation(command, pipeline, common, graceful=True, quiet=board.is_shown, metrics=(board.metrics,)) as call,
+    ):
+        return work(call.session)
+
+
+def _finished(pipeline: str, common: Common, result: SyncResult) -> int:
+    _show(common, result)
+    if result.transformed is not None:
+        _refuse_failed(pipeline, result.transformed)
+    if result.stopped:
+        raise PipelineError(
+            "stopped before the end",
+            where=f"pipeline {pipeline}",
+            hint="Run the same command again: it goes on from the checkpoint.",
+        )
+    return 0
+
+
+def _show(common: Common, result: SyncResult) -> None:
+    show(common, as_json=lambda: sync_json(result), as_table=lambda: _sync_table(result))
+
+
+def _refuse_failed(pipeline: str, result: TransformResult) -> None:
+    if result.failed:
+        raise TransformFailed(
+            f"dbt reported failures: {', '.join(node.name for node in result.failed)}",
+            where=f"pipeline {pipeline}",
+            hint="The previous marts are still in place; dbt's log has the statements.",
+        )
+
+
+def _sync_table(result: SyncResult) -> object:
+    from entrypoints.cli.tables import sync_table
+
+    return sync_table(result)
+
+
+def _transform_table(result: TransformResult) -> object:
+    from entrypoints.cli.tables import transform_table
+
+    return transform_table(result)

@@ -1,0 +1,130 @@
+"""Results of use cases as JSON: mappings with stable keys.
+
+How people see them is in ``tables``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from datetime import date, datetime
+from enum import Enum
+
+import attrs
+
+from pipeline.application.plan import PlanResult
+from pipeline.application.status import StatusResult
+from pipeline.application.sync import SyncResult
+from pipeline.application.verify import VerifyResult
+from pipeline.domain.checkpoint import Checkpoint
+from pipeline.domain.finding import Finding, Level
+from pipeline.domain.position import Position
+from pipeline.ports.transformer import TransformResult
+
+
+def plain(value: object) -> object:
+    """``value`` in JSON's types: attrs values become mappings of their public fields, in order."""
+    match value:
+        case Position():
+            return dict(value.parts)
+        case Enum():
+            return value.value
+        case datetime() | date():
+            return value.isoformat()
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case str() | int() | float() | None:
+            return value
+        case Set():
+            return sorted(str(item) for item in value)
+        case Sequence():
+            return [plain(item) for item in value]
+        case _:
+            return _fields(value)
+
+
+def _fields(value: object) -> object:
+    kind = type(value)
+    if not attrs.has(kind):
+        return str(value)
+    return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
+
+
+def sync_json(result: SyncResult) -> dict[str, object]:
+    """The result of ``run``, ``stream`` and ``resync``."""
+    return {
+        "checkpoint": _checkpoint(result.checkpoint),
+        "streams": plain(result.counts),
+        "batch_count": result.batch_count,
+        "transaction_count": result.transaction_count,
+        "seconds": round(result.seconds, 3),
+        "stopped": result.stopped,
+        "transform": transform_json(result.transformed) if result.transformed else None,
+    }
+
+
+def transform_json(result: TransformResult) -> dict[str, object]:
+    """The result of ``transform``."""
+    return {
+        "ok": not result.failed,
+        "seconds": round(result.seconds, 3),
+        "nodes": plain(result.nodes),
+    }
+
+
+def verify_json(result: VerifyResult) -> dict[str, object]:
+    """The result of ``verify``."""
+    streams = []
+    for verdict in result.verdicts:
+        streams.append(
+            {
+                "stream": verdict.stream,
+                "equal": verdict.comparison.is_equal if verdict.comparison else None,
+                "comparison": plain(verdict.comparison),
+                "skipped": verdict.skipped,
+                "repaired_count": verdict.repaired_count,
+            }
+        )
+    return {
+        "equal": result.is_equal,
+        "position": plain(result.position),
+        "streams": streams,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def plan_json(result: PlanResult) -> dict[str, object]:
+    """The result of ``plan``."""
+    return {
+        "steps": plain(result.steps),
+        "findings": plain(result.findings),
+        "checkpoint": _checkpoint(result.checkpoint),
+        "log": plain(result.log),
+    }
+
+
+def findings_json(findings: Sequence[Finding]) -> dict[str, object]:
+    """The result of ``doctor``."""
+    return {"ok": not has_errors(findings), "findings": plain(findings)}
+
+
+def status_json(result: StatusResult, *, dag_url: str | None) -> dict[str, object]:
+    """The result of ``status``."""
+    return {
+        "pipeline": result.pipeline,
+        "warehouse": result.warehouse,
+        "at": plain(result.at),
+        "checkpoint": _checkpoint(result.checkpoint),
+        "checkpoint_age_s": result.checkpoint_age_s,
+        "streams": plain(result.streams),
+        "loads": plain(result.loads),
+        "airflow_url": dag_url,
+    }
+
+
+def has_errors(findings: Sequence[Finding]) -> bool:
+    """Whether something would stop a run."""
+    return any(finding.level is Level.ERROR for finding in findings)
+
+
+def _checkpoint(checkpoint: Checkpoint | None) -> object:
+    return None if checkpoint is None else plain(checkpoint)

@@ -1,0 +1,174 @@
+"""Results of use cases as tables for people.
+
+What a program reads is in ``plain``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.application.plan import PlanResult
+from pipeline.application.status import StatusResult
+from pipeline.application.sync import SyncResult
+from pipeline.application.verify import VerifyResult
+from pipeline.domain.finding import Finding, Level
+from pipeline.ports.transformer import TransformResult
+
+_LEVEL_STYLES = {Level.OK: "green", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+_GOOD = {"success", "pass"}
+_BAD = {"error", "fail"}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that honours NO_COLOR and, where the output is no terminal, never cuts lines."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+
+
+def sync_table(result: SyncResult) -> RenderableType:
+    """What a run moved from the log, stream by stream."""
+    table = _table("stream", ">read", ">loaded", ">quarantined", ">already covered", ">discarded")
+    for stream, counts in sorted(result.counts.items()):
+        numbers = (
+            counts.read_count,
+            counts.changelog_count,
+            counts.quarantined_count,
+            counts.covered_count,
+            counts.discarded_count,
+        )
+        table.add_row(stream, *(f"{number:,}" for number in numbers))
+    load = f", load {result.checkpoint.load}" if result.checkpoint else ""
+    ending = "stopped" if result.stopped else "done"
+    lines: list[RenderableType] = [table] if result.counts else [Text("no change since the checkpoint")]
+    if result.transformed is not None:
+        lines.append(transform_line(result.transformed))
+    lines.append(Text(f"{ending} in {result.seconds:.1f} s{load}"))
+    return Group(*lines)
+
+
+def transform_line(result: TransformResult) -> Text:
+    """One line about a dbt run."""
+    models = sum(node.kind == "model" for node in result.nodes)
+    tests = sum(node.kind == "test" for node in result.nodes)
+    failed = f", {len(result.failed)} failed" if result.failed else ", all good"
+    return Text(f"dbt: {models} models, {tests} tests in {result.seconds:.1f} s{failed}")
+
+
+def transform_table(result: TransformResult) -> RenderableType:
+    """Every node of a dbt run."""
+    table = _table("node", "kind", "status", ">seconds", "message")
+    for node in result.nodes:
+        style = "green" if node.status in _GOOD else "bold red" if node.status in _BAD else "yellow"
+        message = node.message if node.status not in _GOOD else ""
+        table.add_row(node.name, node.kind, Text(node.status, style), f"{node.seconds:.2f}", Text(message))
+    return Group(table, transform_line(result))
+
+
+def verify_table(result: VerifyResult) -> RenderableType:
+    """The verdict on each stream."""
+    table = _table("stream", ">rows compared", ">missing", ">extra", ">changed", "verdict")
+    for verdict in result.verdicts:
+        comparison = verdict.comparison
+        if comparison is None:
+            table.add_row(verdict.stream, "", "", "", "", Text(f"not compared: {verdict.skipped}", "yellow"))
+            continue
+        numbers = (
+            comparison.compared_count,
+            comparison.missing_count,
+            comparison.extra_count,
+            comparison.changed_count,
+        )
+        word = Text("equal", "green") if comparison.is_equal else Text("differs", "bold red")
+        if verdict.repaired_count:
+            word = Text(f"{verdict.repaired_count:,} rows repaired", "yellow")
+        table.add_row(verdict.stream, *(f"{number:,}" for number in numbers), word)
+    keys = [
+        Text(f"{verdict.stream}: {', '.join(verdict.comparison.keys)}")
+        for verdict in result.verdicts
+        if verdict.comparison and verdict.comparison.keys
+    ]
+    shown = [Text("keys that differ (a sample)"), *keys] if keys else []
+    return Group(table, *shown, Text(f"compared at one position in {result.seconds:.1f} s"))
+
+
+def findings_table(findings: Sequence[Finding]) -> RenderableType:
+    """What ``doctor`` and ``plan`` found, with what to do about it."""
+    table = _table("level", "check", "finding", "what to do")
+    for finding in findings:
+        place = f"{finding.where}: " if finding.where else ""
+        level = Text(finding.level.value, _LEVEL_STYLES[finding.level])
+        table.add_row(level, finding.check, Text(f"{place}{finding.what}"), Text(finding.hint))
+    return table
+
+
+def plan_table(result: PlanResult) -> RenderableType:
+    """The steps of a run in order."""
+    table = _table("action", "stream", "what", ">rows, estimated")
+    for step in result.steps:
+        rows = "" if step.row_count is None else f"{step.row_count:,}"
+        table.add_row(step.action.value, step.stream, Text(step.detail), rows)
+    steps: RenderableType = table if result.steps else Text("nothing to do")
+    return Group(steps, findings_table(result.findings)) if result.findings else steps
+
+
+def status_table(result: StatusResult, *, dag_url: str | None) -> RenderableType:
+    """Checkpoint, streams and latest loads."""
+    if result.checkpoint is None:
+        return Text(f"{result.pipeline}: nothing was loaded into {result.warehouse} yet")
+    age = timedelta(seconds=round(result.checkpoint_age_s or 0))
+    head = Text(
+        f"{result.pipeline} in {result.warehouse}: load {result.checkpoint.load}, "
+        f"checkpoint written {age} ago ({result.checkpoint.at:%Y-%m-%d %H:%M:%S} UTC)"
+    )
+    streams = _table("stream", "table", "mode", "phase", ">schema version", ">waiting in quarantine")
+    for stream in result.streams:
+        streams.add_row(
+            stream.stream,
+            stream.table,
+            stream.mode,
+            stream.phase,
+            str(stream.schema_version),
+            f"{stream.waiting_count:,}",
+        )
+    parts: list[RenderableType] = [head, streams]
+    if result.loads:
+        parts.append(_loads(result.loads))
+    if dag_url:
+        parts.append(Text(f"Airflow: {dag_url}"))
+    return Group(*parts)
+
+
+def _loads(loads: Iterable[dict[str, object]]) -> Table:
+    table = _table(">load", "at", ">seconds", ">changes", "streams")
+    for load in loads:
+        counts = load.get("counts")
+        streams = counts if isinstance(counts, dict) else {}
+        read = sum(_read_count(count) for count in streams.values())
+        seconds = load.get("seconds")
+        table.add_row(
+            str(load.get("load", "")),
+            f"{load.get('at', ''):%H:%M:%S}" if hasattr(load.get("at"), "hour") else str(load.get("at", "")),
+            f"{seconds:.2f}" if isinstance(seconds, float) else "",
+            f"{read:,}",
+            ", ".join(sorted(map(str, streams))),
+        )
+    return table
+
+
+def _read_count(count: object) -> int:
+    read = count.get("read_count", 0) if isinstance(count, dict) else getattr(count, "read_count", 0)
+    return int(read)
+
+
+def _table(*headings: str) -> Table:
+    """A plain table; a heading that starts with ``>`` is of a column of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in headings:
+        number = heading.startswith(">")
+        table.add_column(heading.removeprefix(">"), justify="right" if number else "left", overflow="fold")
+    return table

@@ -1,0 +1,131 @@
+"""The container: from a pipeline's spec to a session with its systems wired.
+
+Which kinds there are is the registry's; what a session is used for is the use cases'.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+
+from dependency_injector import containers, providers
+
+from adapters.alerts.log import LogNotifier
+from adapters.clock import SystemClock
+from adapters.metrics.log import CompositeMetrics, LogMetrics
+from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES, Kind
+from pipeline.application.session import Session, Stop
+from pipeline.domain.errors import ConfigError, Missing
+from pipeline.domain.stream import PipelineSpec, SystemSpec
+from pipeline.ports.clock import Clock
+from pipeline.ports.metrics import Metrics
+from pipeline.ports.notifier import Notifier
+from pipeline.ports.source import Source
+from pipeline.ports.transformer import Transformer
+from pipeline.ports.warehouse import Warehouse
+
+
+def _build_source(spec: PipelineSpec) -> Source:
+    module = _module(SOURCES, spec.source, role="source")
+    source: Source = module.build(spec.source.name, spec.source.options, pipeline=spec.name)
+    return source
+
+
+def _build_warehouse(spec: PipelineSpec) -> Warehouse:
+    module = _module(WAREHOUSES, spec.warehouse, role="warehouse")
+    warehouse: Warehouse = module.build(spec.warehouse.name, spec.warehouse.options)
+    return warehouse
+
+
+def _build_transformer(spec: PipelineSpec) -> Transformer | None:
+    if spec.transform is None:
+        return None
+    module = _module(TRANSFORMERS, spec.transform, role="transform")
+    options = {**spec.transform.options, "warehouse": spec.warehouse}
+    transformer: Transformer = module.build(spec.transform.name, options)
+    return transformer
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything of one pipeline; each system is built when it is first asked for, and once."""
+
+    spec = providers.Dependency(instance_of=PipelineSpec)
+    logger: providers.Dependency[object] = providers.Dependency()
+    stop: providers.Provider[Stop] = providers.Singleton(threading.Event)
+    extra_metrics: providers.Provider[tuple[Metrics, ...]] = providers.Object(())
+
+    clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
+    log_metrics = providers.Singleton(LogMetrics, logger)
+    metrics: providers.Provider[Metrics] = providers.Singleton(
+        lambda log, extra: CompositeMetrics(log, *extra), log_metrics, extra_metrics
+    )
+    notifier: providers.Provider[Notifier] = providers.Singleton(LogNotifier, logger)
+    source: providers.Provider[Source] = providers.Singleton(_build_source, spec)
+    warehouse: providers.Provider[Warehouse] = providers.Singleton(_build_warehouse, spec)
+    transformer: providers.Provider[Transformer | None] = providers.Singleton(_build_transformer, spec)
+    session: providers.Provider[Session] = providers.Factory(
+        Session,
+        pipeline=spec,
+        source=source,
+        warehouse=warehouse,
+        clock=clock,
+        metrics=metrics,
+        notifier=notifier,
+        transformer=transformer,
+        stop=stop,
+    )
+
+
+@contextmanager
+def opened(
+    spec: PipelineSpec,
+    *,
+    logger: object,
+    stop: Stop | None = None,
+    metrics: tuple[Metrics, ...] = (),
+    source: Source | None = None,
+) -> Iterator[Session]:
+    """A session of the pipeline; on leaving, everything in it is closed, whatever happened.
+
+    ``metrics`` get every event beside the log. ``source`` stands in for the one that the pipeline names.
+    """
+    container = Container(spec=spec, logger=logger)
+    if stop is not None:
+        container.stop.override(providers.Object(stop))
+    container.extra_metrics.override(providers.Object(metrics))
+    if source is not None:
+        container.source.override(providers.Object(source))
+    session = container.session()
+    try:
+        yield session
+    finally:
+        for part in (session.transformer, session.source, session.warehouse):
+            if part is not None:
+                part.close()
+
+
+def source_of(spec: PipelineSpec) -> Source:
+    """Only the source of a pipeline, for ``init``; the caller closes it."""
+    return _build_source(spec)
+
+
+def _module(kinds: Mapping[str, Kind], system: SystemSpec, *, role: str) -> ModuleType:
+    kind = kinds.get(system.kind)
+    if kind is None:
+        raise ConfigError(
+            f"{role} kind {system.kind} is not known", where=system.name, hint=f"There are: {', '.join(kinds)}."
+        )
+    try:
+        return importlib.import_module(kind.module)
+    except ModuleNotFoundError as error:
+        # Without the extra the module of a driver is missing; anything else is a defect of our own.
+        if not kind.extra or (error.name or "").partition(".")[0] in {"adapters", "pipeline", "entrypoints"}:
+            raise
+        raise Missing(
+            f"{role} kind {system.kind} needs {error.name}, which is not installed",
+            where=system.name,
+            hint=f"Install it with: pip install 'realtime-data-pipeline[{kind.extra}]'",
+        ) from error
