@@ -113,6 +113,18 @@ def commits_of(sequences: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return (halves[:, 1] << np.uint64(64 - _COMMIT_SHIFT)) | (halves[:, 0] >> np.uint64(_COMMIT_SHIFT))
 
 
+def transactions_of(sequences: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Numbers from 0 that rise where the next transaction begins; ``sequences`` are in order.
+
+    Rows of a snapshot and of the log are never of one transaction.
+    """
+    halves = sequence_halves(sequences)
+    low, high = halves[:, 0] >> np.uint64(_ORDINAL_BITS), halves[:, 1]
+    begins = np.zeros(len(halves), dtype=np.int64)
+    begins[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    return np.cumsum(begins)
+
+
 def _at_most(left: Component, right: Component) -> bool:
     if isinstance(left, int) and isinstance(right, int):
         return left <= right

@@ -1,0 +1,95 @@
+"""Turns the changes of one stream into the steps that load them.
+
+Reducing changes to states is ``compaction``'s; carrying the steps out is the warehouse's.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import assert_never
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.domain.change import COMMIT_AT, OLD_KEY, OP, SEQUENCE, Operation
+from pipeline.domain.compaction import Grain, compact, state_schema
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.loading import LoadStep, Target, Truncation
+from pipeline.domain.stream import Mode
+from pipeline.domain.valuetext import one_array
+
+
+def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
+    """The steps that load ``changes``, which follow ``change_schema(target.schema)`` in sequence order.
+
+    Truncates (of several in a row all but the first) open a step that holds them and what follows. Their rows are
+    among its changes and count as applied. In mirror mode nothing is written that a later truncate removes: such
+    changes count as compacted, like those that a later change of the same key made unnecessary. In append mode there
+    is one step, every change is applied and a truncate is a row like any other.
+    """
+    if changes.num_rows == 0:
+        return ()
+    if target.mode is Mode.APPEND:
+        return (_step(target, changes, state=state_schema(target.schema).empty_table(), applied=changes.num_rows),)
+    truncates = changes[OP].to_numpy() == Operation.TRUNCATE
+    cuts = _cuts(truncates)
+    return tuple(
+        _keyed_step(target, changes.slice(start, end - start), truncates[start:end], is_last=end == changes.num_rows)
+        for start, end in pairwise(cuts)
+    )
+
+
+def _cuts(truncates: np.ndarray) -> list[int]:
+    opens = truncates.copy()
+    opens[1:] &= ~truncates[:-1]
+    opens[0] = True
+    return [*np.flatnonzero(opens).tolist(), len(truncates)]
+
+
+def _keyed_step(target: Target, changes: pa.Table, truncates: np.ndarray, *, is_last: bool) -> LoadStep:
+    head = int(truncates.sum())  # all truncates of a step stand at its beginning
+    rows = changes.slice(head)
+    if target.mode is Mode.MIRROR and not is_last:
+        state = state_schema(target.schema).empty_table()
+    else:
+        state = _state(target, rows)
+    truncation = _truncation(changes.slice(head - 1, 1)) if head else None
+    return _step(target, changes, state=state, applied=head + _change_count(state, rows), truncation=truncation)
+
+
+def _step(
+    target: Target, changes: pa.Table, *, state: pa.Table, applied: int, truncation: Truncation | None = None
+) -> LoadStep:
+    counts = StreamCounts(
+        changelog_count=changes.num_rows, applied_count=applied, compacted_count=changes.num_rows - applied
+    )
+    return LoadStep(target=target, changes=changes, state=state, truncate=truncation, counts=counts)
+
+
+def _state(target: Target, rows: pa.Table) -> pa.Table:
+    match target.mode:
+        case Mode.MIRROR:
+            return compact(rows, target.schema, grain=Grain.KEY)
+        case Mode.SOFT_DELETE:
+            return compact(rows, target.schema, grain=Grain.KEY, keep_deleted_values=True)
+        case Mode.HISTORY:
+            return compact(rows, target.schema, grain=Grain.COMMIT, keep_deleted_values=True)
+        case Mode.APPEND:
+            raise AssertionError("append mode keeps no state")
+        case _:
+            assert_never(target.mode)
+
+
+def _truncation(row: pa.Table) -> Truncation:
+    return Truncation(sequence=int(row[SEQUENCE][0].as_py()), commit_at=row[COMMIT_AT][0].as_py())
+
+
+def _change_count(state: pa.Table, rows: pa.Table) -> int:
+    """How many rows of ``state`` stand for a change of their own, and not for the old key of a key change."""
+    moves = rows[OLD_KEY].is_valid()
+    if state.num_rows == 0 or not pc.any(moves).as_py():
+        return int(state.num_rows)
+    deletes = state[SEQUENCE].filter(pc.equal(state[OP], pa.scalar(int(Operation.DELETE), pa.int8())))
+    left = pc.is_in(deletes, value_set=one_array(rows[SEQUENCE].filter(moves)))
+    return int(state.num_rows - pc.sum(left, min_count=0).as_py())
