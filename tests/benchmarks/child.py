@@ -15,26 +15,17 @@ from pathlib import Path
 import attrs
 import psycopg
 
-from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.application.stream import stream
 from pipeline.domain.events import BatchApplied, CopyFinished
 from pipeline.domain.stream import BatchLimits, SystemSpec
+from tests.support.attached import attached_world
 from tests.support.world import World
 
 
-@attrs.define
-class _Server(EmbeddedPostgres):
-    """A server that the parent started."""
-
-    address: str = ""
-
-    def dsn(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
-        return self.address
-
-
 def world(dsn: str, folder: Path) -> World:
-    """The pipeline ``bench`` over a database that the parent made."""
-    world = World(_Server(address=dsn), "bench", folder, kind="duckdb", limits=BatchLimits())
+    """The pipeline over the table ``bench`` of a database that the parent made."""
+    world = attached_world(dsn, folder)
+    world.limits = BatchLimits()
     world.stream("bench")
     return world
 
@@ -69,7 +60,9 @@ def latency(dsn: str, folder: Path, *, rate: int, seconds: float, marts: bool) -
             samples.extend(first - step * number for number in range(event.transaction_count))
 
     here.recorder.record = observe  # type: ignore[method-assign] # measures where events arrive
-    writer = threading.Thread(target=_write, args=(dsn,), kwargs={"rate": rate, "seconds": seconds, "stop": session.stop})
+    writer = threading.Thread(
+        target=_write, args=(dsn,), kwargs={"rate": rate, "seconds": seconds, "stop": session.stop}
+    )
     writer.start()
     stream(session, with_transform=marts)
     writer.join()

@@ -1,0 +1,158 @@
+"""Snapshots, and whether what is said is true."""
+
+import threading
+
+import psycopg
+import pytest
+
+from pipeline.application.verify import verify
+from pipeline.domain.events import BatchApplied, CopyFinished
+from pipeline.domain.stream import Mode
+from pipeline.ports.warehouse import target_of
+from tests.support.oracle import assert_equal
+from tests.support.world import World
+
+
+def churn(dsn: str, stop: threading.Event) -> None:
+    """Inserts, updates, key changes and deletes until told to stop."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with connection.transaction():
+                connection.execute("INSERT INTO orders VALUES (%s, 'new')", [10_000 + number])
+                connection.execute("UPDATE orders SET status = %s WHERE id %% 100 = %s", [f"s{number}", number % 100])
+                connection.execute("DELETE FROM orders WHERE id = %s", [number])
+                connection.execute("UPDATE orders SET id = id + 1000000 WHERE id = %s", [10_000 + number - 3])
+
+
+@pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.HISTORY])
+def test_changes_of_every_kind_during_the_snapshot(world: World, mode: Mode) -> None:
+    world.sql(
+        "CREATE TABLE orders (id int PRIMARY KEY, status text)",
+        "INSERT INTO orders SELECT n, 'new' FROM generate_series(1, 5000) n",
+    )
+    world.stream("orders", mode=mode)
+    stop = threading.Event()
+    writer = threading.Thread(target=churn, args=(world.dsn, stop))
+    writer.start()
+    try:
+        world.run()
+    finally:
+        stop.set()
+        writer.join()
+    world.run()
+    assert_equal(world)
+
+
+def test_an_empty_table_has_its_staging_table_and_checkpoint(world: World) -> None:
+    world.sql("CREATE TABLE orders (id int PRIMARY KEY, status text)")
+    world.stream("orders")
+    world.run()
+    assert world.staging("orders").num_rows == 0
+    assert world.checkpoint() is not None
+    world.sql("INSERT INTO orders VALUES (1, 'first')")
+    world.run()
+    assert_equal(world)
+
+
+def test_the_books_of_every_load_balance_and_add_up_to_the_changelog(world: World) -> None:
+    world.sql("CREATE TABLE orders (id int PRIMARY KEY, status text)")
+    world.stream("orders")
+    world.run()
+    for step in range(5):
+        world.sql(
+            f"INSERT INTO orders SELECT n, 'x' FROM generate_series({step * 100}, {step * 100 + 99}) n",
+            f"UPDATE orders SET status = 'y' WHERE id % 7 = {step}",
+            "DELETE FROM orders WHERE id % 50 = 0",
+        )
+        world.run()
+    batches = world.recorder.of(BatchApplied)
+    assert all(batch.counts["orders"].is_balanced for batch in batches)
+    total = sum(batch.counts["orders"].changelog_count for batch in batches)
+    assert total == len(world.changelog("orders"))
+    assert_equal(world)
+
+
+def test_verify_finds_one_corrupted_row_and_mends_it(duckdb_world: World) -> None:
+    import duckdb
+
+    world = duckdb_world
+    world.sql(
+        "CREATE TABLE orders (id int PRIMARY KEY, status text)",
+        "INSERT INTO orders SELECT n, 'new' FROM generate_series(1, 1000) n",
+    )
+    world.stream("orders")
+    world.run()
+    world.warehouse.close()
+    with duckdb.connect(str(world.folder / "warehouse.duckdb")) as connection:
+        connection.execute("UPDATE staging.shop__orders SET status = 'corrupt' WHERE id = 500")
+        connection.execute("DELETE FROM staging.shop__orders WHERE id = 7")
+    session = world.session()
+    try:
+        found = verify(session)
+        (verdict,) = found.verdicts
+        assert verdict.comparison is not None
+        assert (verdict.comparison.changed_count, verdict.comparison.missing_count) == (1, 1)
+        assert not found.is_equal
+        assert {"500", "7"} <= {"".join(filter(str.isdigit, key)) for key in verdict.comparison.keys}
+        assert verify(session, repair=True).is_equal
+        assert verify(session).is_equal
+    finally:
+        session.source.close()
+    assert_equal(world)
+
+
+def test_a_busy_table_raises_no_false_alarm(world: World) -> None:
+    world.sql(
+        "CREATE TABLE orders (id int PRIMARY KEY, status text)",
+        "INSERT INTO orders SELECT n, 'new' FROM generate_series(1, 2000) n",
+    )
+    world.stream("orders")
+    world.run()
+    stop = threading.Event()
+    writer = threading.Thread(target=churn, args=(world.dsn, stop))
+    writer.start()
+    session = world.session()
+    try:
+        for _ in range(2):
+            assert verify(session).is_equal
+    finally:
+        stop.set()
+        writer.join()
+        session.source.close()
+
+
+def test_a_run_under_steady_writes_ends_and_the_next_picks_up_the_tail(world: World) -> None:
+    world.sql("CREATE TABLE orders (id int PRIMARY KEY, status text)")
+    world.stream("orders")
+    world.run()
+    stop = threading.Event()
+    writer = threading.Thread(target=churn, args=(world.dsn, stop))
+    writer.start()
+    try:
+        for _ in range(2):
+            world.run()
+    finally:
+        stop.set()
+        writer.join()
+    world.run()
+    assert_equal(world)
+
+
+def test_a_stream_copied_again_leaves_the_others_alone(world: World) -> None:
+    world.sql(
+        "CREATE TABLE orders (id int PRIMARY KEY, status text)",
+        "CREATE TABLE items (id int PRIMARY KEY, n int)",
+        "INSERT INTO orders VALUES (1, 'a'), (2, 'b')",
+        "INSERT INTO items VALUES (1, 1)",
+    )
+    world.stream("orders", mode=Mode.HISTORY)
+    world.stream("items")
+    world.run()
+    world.sql("UPDATE orders SET status = 'c' WHERE id = 1", "UPDATE items SET n = 2")
+    world.run(resync=["orders"])
+    assert_equal(world)
+    assert [event.stream for event in world.recorder.of(CopyFinished)] == ["orders", "items", "orders"]
+    target = target_of(world.warehouse.states("shop")["orders"])
+    assert world.warehouse.current(target).num_rows == 2
