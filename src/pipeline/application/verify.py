@@ -12,11 +12,13 @@ from pipeline.application.pump import pump
 from pipeline.application.session import Session
 from pipeline.application.sync import ATTEMPTS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
+from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.evolution import conform
-from pipeline.domain.planning import plan_repair
+from pipeline.domain.planning import plan_steps
 from pipeline.domain.position import Position
 from pipeline.domain.processing import process
+from pipeline.domain.repair import repair_changes
 from pipeline.domain.stream import Mode, StreamSpec
 from pipeline.ports.source import Snapshot
 from pipeline.ports.warehouse import Comparison, target_of
@@ -89,11 +91,15 @@ def _repair(session: Session, snapshot: Snapshot, state: StreamState, *, spec: S
     rows = (piece.select(state.schema.names) for piece in _changes(snapshot, state, spec))
     wanted, extra = session.warehouse.differences(target, rows)
     now = session.clock.now()
-    step = plan_repair(target, wanted, extra, epoch=checkpoint.epoch, commit=_commit(snapshot.position), commit_at=now)
-    following = checkpoint.next(checkpoint.position, at=now)
-    with session.warehouse.load(checkpoint, following) as load:
-        load.apply(step)
-        load.commit({spec.name: step.counts})
+    changes = repair_changes(
+        state.schema, wanted, extra, epoch=checkpoint.epoch, commit=_commit(snapshot.position), commit_at=now
+    )
+    counts = StreamCounts(read_count=changes.num_rows)
+    with session.warehouse.load(checkpoint, checkpoint.next(checkpoint.position, at=now)) as load:
+        for step in plan_steps(target, changes):
+            load.apply(step)
+            counts += step.counts
+        load.commit({spec.name: counts})
     return int(wanted.num_rows + extra.num_rows)
 
 
