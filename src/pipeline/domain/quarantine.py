@@ -1,45 +1,107 @@
-"""Rows that broke a rule, and what later changes of their keys do to them.
+"""The stages from validation to quarantine in one: what of a batch passes, what waits, and what is settled.
 
-Which rows break a rule is ``validation``'s; storing them is the warehouse's.
+Finding broken rows is ``validation``'s, what waits behind them ``holding``'s, and writing rows down ``quarantined``'s,
+whose words are offered here too.
 """
 
 from __future__ import annotations
 
 import attrs
+import numpy as np
 import pyarrow as pa
 
-from pipeline.domain.change import COMMIT_AT_TYPE
-from pipeline.domain.position import SEQUENCE_TYPE
-
-#: A quarantined row. ``key`` and ``row`` are JSON objects with canonical texts of the values (``row`` with every
-#: column, misfits as the source wrote them); ``reasons`` rule labels without values; ``contract_version`` which
-#: contract judged it; ``op`` an ``Operation`` label. The warehouse adds load, status and times.
-QUARANTINE_SCHEMA = pa.schema(
-    [
-        pa.field("sequence", SEQUENCE_TYPE),
-        pa.field("op", pa.string()),
-        pa.field("commit_at", COMMIT_AT_TYPE),
-        pa.field("key", pa.string()),
-        pa.field("row", pa.string()),
-        pa.field("reasons", pa.list_(pa.string())),
-        pa.field("contract_version", pa.string()),
-    ]
+from pipeline.domain.change import ChangeBatch
+from pipeline.domain.contract import Contract
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.holding import REASON_BEHIND, Held, follow, hold, without
+from pipeline.domain.quarantined import (
+    QUARANTINE_SCHEMA,
+    SETTLED_SCHEMA,
+    STATUS_CLOSED,
+    STATUS_DISCARDED,
+    STATUS_RELEASED,
+    STATUS_SUPERSEDED,
+    STATUS_WAITING,
+    Releasable,
+    Waiting,
+    quarantine_rows,
+    releasable,
+    released_batch,
 )
+from pipeline.domain.validation import REASONS_TYPE, assess, reason_counts
 
-STATUS_WAITING = "waiting"
-STATUS_SUPERSEDED = "superseded"
-STATUS_CLOSED = "closed"
-STATUS_RELEASED = "released"
-STATUS_DISCARDED = "discarded"
+__all__ = [
+    "QUARANTINE_SCHEMA",
+    "REASON_BEHIND",
+    "SETTLED_SCHEMA",
+    "STATUS_CLOSED",
+    "STATUS_DISCARDED",
+    "STATUS_RELEASED",
+    "STATUS_SUPERSEDED",
+    "STATUS_WAITING",
+    "Held",
+    "Judged",
+    "Releasable",
+    "Waiting",
+    "hold",
+    "judge",
+    "releasable",
+    "released_batch",
+]
 
-#: Waiting rows of ``key`` with a sequence below ``before`` get ``status``. A null ``key`` means every key (truncate).
-SETTLED_SCHEMA = pa.schema(
-    [pa.field("key", pa.string()), pa.field("before", SEQUENCE_TYPE), pa.field("status", pa.string())]
-)
+
+@attrs.frozen(eq=False)
+class Judged:
+    """A batch after judgement: ``passed`` and ``quarantined`` together are its rows, each in their order (P3).
+
+    ``quarantined`` is to be stored before ``settled`` is carried out, as rows of this batch may settle each other.
+    ``waiting`` are the keys that wait afterwards. ``counts`` has what was read, quarantined, warned of and misfit;
+    the dictionaries tell rows by rule label, column and reason.
+    """
+
+    passed: pa.Table
+    quarantined: pa.Table
+    settled: pa.Table
+    waiting: Waiting
+    counts: StreamCounts
+    warned: dict[str, int]
+    misfit_counts: dict[str, int]
+    quarantined_reasons: dict[str, int]
 
 
-@attrs.frozen
-class Waiting:
-    """The keys (canonical JSON, as in ``QUARANTINE_SCHEMA``) of a stream's rows that wait in quarantine."""
+def judge(batch: ChangeBatch, contract: Contract, waiting: Waiting, *, max_value_bytes: int | None = None) -> Judged:
+    """Validate a batch and let its rows wait behind, overtake or close quarantined ones, in the order of the log.
 
-    keys: frozenset[str] = frozenset()
+    ``waiting`` are the keys that wait before the batch. Raises as ``validation.assess`` does.
+    """
+    found = assess(batch, contract, max_value_bytes=max_value_bytes)
+    fates = follow(found.table, batch.schema, waiting, broken=found.broken, misfits=batch.misfits)
+    behind = pa.array([[REASON_BEHIND]] * len(fates.behind), REASONS_TYPE)
+    apart = np.concatenate([found.broken, fates.behind])
+    order = np.argsort(apart)
+    reasons = pa.concat_arrays([found.reasons, behind]).take(pa.array(order))
+    quarantined = quarantine_rows(
+        found.table,
+        batch.schema,
+        apart[order],
+        reasons=reasons,
+        contract_version=contract.version,
+        misfits=batch.misfits,
+        max_bytes=max_value_bytes,
+    )
+    counts = StreamCounts(
+        read_count=batch.row_count,
+        quarantined_count=len(apart),
+        warned_count=found.warned_count,
+        misfit_count=found.misfit_count,
+    )
+    return Judged(
+        passed=without(found.table, apart),
+        quarantined=quarantined,
+        settled=fates.settled,
+        waiting=fates.waiting,
+        counts=counts,
+        warned=found.warned,
+        misfit_counts=found.misfit_counts,
+        quarantined_reasons=reason_counts(reasons),
+    )
