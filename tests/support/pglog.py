@@ -21,7 +21,7 @@ from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.domain.schema import StreamSchema
 
 _SETTINGS = "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c bytea_output=hex -c extra_float_digits=1"
-_END = b"recording-ends"
+_MARK = "end-of-recording"
 
 _COLUMNS = """
 select a.attname, a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), t.typname, t.typtype,
@@ -47,6 +47,7 @@ class Recorder:
     server: EmbeddedPostgres
     database: str
     connection: psycopg.Connection
+    marks: int = 0
 
     def run(self, *statements: str) -> None:
         """Run statements, each in a transaction of its own unless they say otherwise."""
@@ -55,12 +56,17 @@ class Recorder:
 
     def frames(self) -> list[bytes]:
         """Everything logged since the recorder began, as XLogData frames."""
-        self.connection.execute("select pg_logical_emit_message(false, %s, '')", [_END.decode()])
+        self.marks += 1
+        self.connection.execute("select pg_logical_emit_message(false, %s, %s)", [_MARK, str(self.marks)])
         frames = []
+        marks = 0
         for frame in _stream(self.server.dsn(self.database)):
-            if frame[25:26] == b"M" and _END in frame:
-                return frames
-            frames.append(frame)
+            if frame[25:26] == b"M" and _MARK.encode() in frame:
+                marks += 1
+                if marks == self.marks:
+                    return frames
+            else:
+                frames.append(frame)
         raise AssertionError("the log ended before the mark")
 
     def resolver(self, *, since: int = 0) -> Callable[[RelationMessage], TrackedRelation | None]:

@@ -130,10 +130,10 @@ def _metadata(stretch: Stretch, *, operations: np.ndarray, epoch: int) -> list[p
 
 
 def _unchanged(tracked: TrackedRelation, fields: list[Field], *, size: int) -> pa.Array:
-    marked = [index for index, field in enumerate(fields) if field.unchanged is not None]
+    marked = {index: field.unchanged for index, field in enumerate(fields) if field.unchanged is not None}
     if not marked:
         return pa.nulls(size, UNCHANGED_TYPE)
-    matrix = np.stack([fields[index].unchanged for index in marked], axis=1)
+    matrix = np.stack(list(marked.values()), axis=1)
     counts = matrix.sum(axis=1)
     offsets = np.zeros(len(counts) + 1, dtype=np.int32)
     np.cumsum(counts, out=offsets[1:])
@@ -187,9 +187,9 @@ def _old_keys(
 def _distinct(left: pa.Array, right: pa.Array) -> np.ndarray:
     """Where texts differ, null being a value like any other."""
     equal = _flags(pc.equal(left, right))
-    return ~(equal | (_flags(pc.is_null(left)) & _flags(pc.is_null(right))))
+    distinct: np.ndarray = ~(equal | (_flags(pc.is_null(left)) & _flags(pc.is_null(right))))
+    return distinct
 
 
 def _flags(marks: pa.Array) -> np.ndarray:
-    flags: np.ndarray = pc.fill_null(marks, False).to_numpy(zero_copy_only=False)
-    return flags
+    return np.asarray(pc.fill_null(marks, False))

@@ -25,8 +25,7 @@ _PADDING = bytes(8)
 class Frames:
     """Joined frames. ``starts`` and ``ends`` delimit each frame's pgoutput message, ``kinds`` is its first byte."""
 
-    def __init__(self, frames: Sequence[bytes]) -> None:
-        lengths = np.fromiter(map(len, frames), dtype=np.int64, count=len(frames))
+    def __init__(self, frames: Sequence[bytes], lengths: np.ndarray) -> None:
         self.data = b"".join([*frames, _PADDING])
         self.buffer = pa.py_buffer(self.data)
         self.bytes = np.frombuffer(self.data, dtype=np.uint8)
@@ -43,27 +42,30 @@ class Frames:
 
     def words(self, at: np.ndarray) -> np.ndarray:
         """Unsigned 32-bit numbers at byte offsets, as int64."""
-        return self._words[at].astype(np.int64)
+        words: np.ndarray = self._words[at].astype(np.int64)
+        return words
 
     def longs(self, at: np.ndarray) -> np.ndarray:
         """Unsigned 64-bit numbers at byte offsets."""
-        return self._longs[at].astype(np.uint64)
+        longs: np.ndarray = self._longs[at].astype(np.uint64)
+        return longs
 
     def message(self, index: int) -> bytes:
         """The pgoutput message of one frame."""
         return self.data[self.starts[index] : self.ends[index]]
 
 
-def chunked(frames: Sequence[bytes], *, max_bytes: int, max_count: int) -> Iterator[Sequence[bytes]]:
+def chunked(frames: Sequence[bytes], *, max_bytes: int, max_count: int) -> Iterator[Frames]:
     """Runs of frames of at most ``max_bytes`` and ``max_count``; a frame larger than that is a run of its own."""
-    start = size = 0
-    for index, frame in enumerate(frames):
-        if index > start and (size + len(frame) > max_bytes or index - start >= max_count):
-            yield frames[start:index]
-            start, size = index, 0
-        size += len(frame)
-    if start < len(frames):
-        yield frames[start:]
+    lengths = np.fromiter(map(len, frames), dtype=np.int64, count=len(frames))
+    running = np.cumsum(lengths)
+    start = 0
+    while start < len(frames):
+        before = running[start] - lengths[start]
+        fitting = int(np.searchsorted(running, before + max_bytes, side="right"))
+        stop = max(start + 1, min(fitting, start + max_count))
+        yield Frames(frames[start:stop], lengths[start:stop])
+        start = stop
 
 
 def malformed(what: str) -> SourceError:

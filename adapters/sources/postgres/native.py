@@ -45,7 +45,7 @@ def _dates(array: pa.Array) -> tuple[pa.Array, Misfits]:
     infinite = (wrapped == limits.min) | (wrapped == limits.max)
     beyond = wrapped.astype(np.int64) + _DAYS_TO_2000
     outside = (beyond < _FIRST_DAY) | (beyond > _LAST_DAY)
-    texts = {row: _date_text(int(beyond[row])) for row in np.flatnonzero(outside & ~infinite)}
+    texts = {row: _date_text(int(beyond[row])) for row in np.flatnonzero(outside & ~infinite).tolist()}
     return _misfits(array, wrapped, infinite=infinite, texts=texts)
 
 
@@ -59,7 +59,7 @@ def _timestamps(array: pa.Array) -> tuple[pa.Array, Misfits]:
     infinite = (wrapped == limits.min) | (wrapped == limits.max)
     outside = (wrapped < FIRST_MICROSECOND - shift) | (wrapped > LAST_MICROSECOND - shift)
     zone = "+00" if array.type.tz else ""
-    texts = {row: _stamp_text(int(wrapped[row]), zone) for row in np.flatnonzero(outside & ~infinite)}
+    texts = {row: _stamp_text(int(wrapped[row]), zone) for row in np.flatnonzero(outside & ~infinite).tolist()}
     return _misfits(array, wrapped, infinite=infinite, texts=texts)
 
 
@@ -86,10 +86,10 @@ def _misfits(
         shown = ["infinity" if wrapped[row] > 0 else "-infinity" for row in rows]
         misfits.append((pa.array(rows, pa.int64()), pa.array(shown, pa.string()), odd_values.INFINITE))
     if texts:
-        rows_outside = pa.array([int(row) for row in texts], pa.int64())
+        rows_outside = pa.array(list(texts), pa.int64())
         misfits.append((rows_outside, pa.array(list(texts.values()), pa.string()), odd_values.OUT_OF_YEARS))
     bad = infinite.copy()
-    bad[[int(row) for row in texts]] = True
+    bad[list(texts)] = True
     return pc.if_else(pa.array(bad), None, array), misfits
 
 

@@ -25,9 +25,10 @@ from adapters.sources.postgres.pieces import Part, in_order
 from adapters.sources.postgres.relation import RelationMessage, TrackedRelation
 from pipeline.domain.change import ChangeBatch
 
-#: Offsets into the joined frames are 32 bits wide; one message is at most 1 GiB.
+#: What is decoded at once. Offsets into the joined frames are 32 bits wide, and one message is at most 1 GiB; beyond
+#: some megabytes the walk leaves the processor's caches.
 CHUNK_BYTES = 64 * 1024 * 1024
-CHUNK_FRAMES = 32 * 1024
+CHUNK_FRAMES = 64 * 1024
 
 _BEGIN, _COMMIT, _RELATION, _TRUNCATE, _MESSAGE = b"BCRTM"
 _KNOWN = np.zeros(256, dtype=bool)
@@ -90,9 +91,7 @@ class Decoder:
 
         Raises ``SourceError`` where the log is not as the protocol says; the decoder is of no use afterwards.
         """
-        parts = [
-            self._decode(Frames(chunk)) for chunk in chunked(frames, max_bytes=CHUNK_BYTES, max_count=CHUNK_FRAMES)
-        ]
+        parts = [self._decode(chunk) for chunk in chunked(frames, max_bytes=CHUNK_BYTES, max_count=CHUNK_FRAMES)]
         if len(parts) == 1:
             return parts[0]
         covered: dict[str, int] = {}
