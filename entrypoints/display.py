@@ -6,11 +6,11 @@ The numbers come from ``LiveMetrics``; where stderr is no terminal nothing is dr
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import attrs
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -31,16 +31,28 @@ class Board:
     is_shown: bool
 
 
+View = Callable[[Sequence[StreamView]], RenderableType]
+
+
 @contextmanager
-def progress(*, hidden: bool = False, title: str = "") -> Iterator[Board]:
-    """Show a board on stderr inside the context, unless ``hidden`` or stderr is no terminal."""
-    metrics = LiveMetrics(SystemClock())
+def progress(
+    *, hidden: bool = False, metrics: LiveMetrics | None = None, view: View | None = None, is_lasting: bool = False
+) -> Iterator[Board]:
+    """Show a board on stderr inside the context, unless ``hidden`` or stderr is no terminal.
+
+    ``view`` draws the numbers, else what fits the moment. ``is_lasting``: where there is no terminal the last state is
+    printed once.
+    """
+    metrics = metrics or LiveMetrics(SystemClock())
+    draw = view or board_of
+    console = Console(stderr=True, highlight=False)
     if hidden or not sys.stderr.isatty():
         yield Board(metrics, is_shown=False)
+        if is_lasting and not hidden:
+            console.print(draw(metrics.view()))
         return
-    console = Console(stderr=True, highlight=False)
     with Live(
-        get_renderable=lambda: board_of(metrics.view(), title=title),
+        get_renderable=lambda: draw(metrics.view()),
         console=console,
         refresh_per_second=_REFRESHES_PER_S,
         redirect_stdout=False,
@@ -48,13 +60,12 @@ def progress(*, hidden: bool = False, title: str = "") -> Iterator[Board]:
         yield Board(metrics, is_shown=True)
 
 
-def board_of(views: Sequence[StreamView], *, title: str = "") -> RenderableType:
+def board_of(views: Sequence[StreamView]) -> RenderableType:
     """Bars while anything is being copied, the table of changes afterwards."""
     if not views:
-        return Text(title or "starting")
+        return Text("starting")
     copying = any(not view.is_copied and not view.change_count for view in views)
-    table = copy_table(views) if copying else change_table(views)
-    return Group(Text(title, style="bold"), table) if title else table
+    return copy_table(views) if copying else change_table(views)
 
 
 def copy_table(views: Sequence[StreamView]) -> Table:

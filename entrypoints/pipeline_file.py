@@ -17,7 +17,7 @@ from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, Unresolved, has_reference, resolve, written_secret
 from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES
 from entrypoints.schema_check import definition, faults, options, schema
-from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, texts
+from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, packaged_folder, texts
 from entrypoints.yaml_file import YamlFile, read_yaml
 from pipeline.domain.contract import Contract
 from pipeline.domain.errors import ConfigError
@@ -152,11 +152,20 @@ class _Reader:
             return SystemSpec(kind, name or kind)
         forms = against["properties"]
         given = {
-            key: str(self._settings.home / str(value)) if forms[key].get("format") == "path" else value
+            key: self._located(value, form=forms[key].get("format"))
             for key, value in resolved.items()
             if key not in {"kind", "name"}
         }
         return SystemSpec(kind, name or kind, options=options(given, against))
+
+    def _located(self, value: object, *, form: str | None) -> object:
+        """Paths from the home folder; a dbt project that is not there is the one that ships with the package."""
+        if form not in {"path", "project"}:
+            return value
+        path = self._settings.home / str(value)
+        packaged = packaged_folder("dbt")
+        is_packaged = form == "project" and value == "dbt" and not path.is_dir() and packaged.is_dir()
+        return str(packaged if is_packaged else path)
 
     def _streams(self, content: object, *, source: str) -> dict[str, StreamSpec]:
         streams = {}

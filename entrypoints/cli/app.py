@@ -131,7 +131,7 @@ def resync(*, common: Common, pipeline: str, streams: tuple[str, ...], no_transf
     return moving.resync(pipeline, common, streams=streams, with_transform=not no_transform)
 
 
-@cli.command()
+@cli.command(short_help="Show how far a pipeline is.")
 @pipeline_argument
 @click.option(
     "--loads", type=click.IntRange(0), default=10, show_default=True, help="How many of the latest loads to show."
@@ -171,7 +171,7 @@ def transform(*, common: Common, pipeline: str, streams: tuple[str, ...], full_r
     return moving.transform(pipeline, common, streams=streams, full_refresh=full_refresh)
 
 
-@cli.command()
+@cli.command(short_help="Watch it work, on this machine.")
 @click.option(
     "--seconds", type=click.FloatRange(1), default=20, show_default=True, help="How long to stream, in seconds."
 )

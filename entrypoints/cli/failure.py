@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
+from entrypoints.cli.invocation import log_unless_logged, redactor
 from pipeline.domain.errors import PipelineError
 
 EXIT_ABORTED = 130
@@ -16,8 +17,6 @@ EXIT_FAILURE = 1
 
 def report(error: BaseException, *, as_json: bool) -> int:
     """Tell about ``error`` on stderr, and on stdout as JSON if asked; returns the exit status."""
-    from entrypoints.cli.invocation import redactor
-
     facts, status = _facts(error)
     mask = redactor().mask
     if as_json:
@@ -43,6 +42,8 @@ def _facts(error: BaseException) -> tuple[dict[str, object], int]:
     if isinstance(error, KeyboardInterrupt):
         what, hint = "aborted", "Run the same command again: it goes on from the checkpoint."
         return _plain("aborted", error, what, hint), EXIT_ABORTED
+    if isinstance(error, Exception):
+        log_unless_logged(error)
     what = f"unexpected {type(error).__name__}; this is a defect"
     hint = "The log file (var/logs, or log.folder of the settings) has the places; please report them."
     return _plain("unexpected", error, what, hint), EXIT_FAILURE

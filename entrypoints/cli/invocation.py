@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Masks secrets in everything that this process prints; filled while configuration is read.
 _redactor: Redactor | None = None
 
+#: Unexpected errors that the log file has.
+_logged: list[BaseException] = []
+
 
 @attrs.frozen
 class Invocation:
@@ -43,6 +46,23 @@ def redactor() -> Redactor:
     if _redactor is None:
         _redactor = Redactor()
     return _redactor
+
+
+def log_unless_logged(error: Exception) -> None:
+    """Write an unexpected error to the log file if it came before or after the time in which logging was on."""
+    from entrypoints.settings import LogSettings
+
+    if error in _logged:
+        return
+    try:
+        log = settings_of(Common()).log
+    except Exception:  # the settings may be what is broken
+        log = LogSettings()
+    from entrypoints import logs
+
+    logs.configure(log, name="cli", redactor=redactor(), console_level="CRITICAL")
+    _log_failure(error)
+    logs.close()
 
 
 def settings_of(common: Common) -> Settings:
@@ -112,4 +132,5 @@ def _log_failure(error: BaseException) -> None:
     if isinstance(error, PipelineError):
         logs.logger().info("command failed", exc_info=error)
     elif isinstance(error, Exception):
+        _logged.append(error)
         logs.logger().info("command failed unexpectedly", exc_info=error)

@@ -5,10 +5,10 @@ What stopping means is each use case's affair (P9).
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -24,15 +24,19 @@ class Aborted(KeyboardInterrupt):
 @contextmanager
 def stopping(*, graceful: bool) -> Iterator[Stop]:
     """Handle signals inside the context. ``graceful``: the first one sets the stop that is yielded; otherwise it
-    aborts at once. Raises ``Aborted`` in the main thread.
+    aborts at once, by ``Aborted`` in the main thread. While an abort cleans up, one more signal is forgiven, since
+    leaving then would leave processes behind; the next one ends the process.
     """
     stop = threading.Event()
+    reactions = iter(_reactions(stop, graceful=graceful))
 
-    def handle(_: int, __: FrameType | None) -> None:
-        if stop.is_set() or not graceful:
-            raise Aborted
-        stop.set()
-        sys.stderr.write("stopping after the batch in flight; once more to abort\n")
+    def handle(number: int, _: FrameType | None) -> None:
+        reaction = next(reactions, None)
+        if reaction is None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        else:
+            reaction()
 
     previous = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
@@ -40,3 +44,23 @@ def stopping(*, graceful: bool) -> Iterator[Stop]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _reactions(stop: Stop, *, graceful: bool) -> list[Callable[[], None]]:
+    def ask() -> None:
+        stop.set()
+        _say("stopping after the batch in flight; once more to abort")
+
+    def abort() -> None:
+        stop.set()
+        raise Aborted
+
+    def forgive() -> None:
+        _say("cleaning up; once more to leave at once")
+
+    return [ask, abort, forgive] if graceful else [abort, forgive]
+
+
+def _say(line: str) -> None:
+    # Not by print: the signal may have come in the middle of one.
+    os.write(2, f"\n{line}\n".encode())

@@ -1,0 +1,64 @@
+# Each target makes its own virtual environment and installs what it needs from a lock: nothing is assumed but make and
+# Python 3.11 or newer. PYTHON chooses the interpreter: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help:
+	@echo "make demo    watch a shop flow from PostgreSQL into DuckDB and dbt marts"
+	@echo "make test    run all tests"
+	@echo "make check   check format, lint, types and import contracts; run the fast tests"
+	@echo "make bench   measure throughput, latency and memory"
+	@echo "make lock    write requirements.txt and requirements-test.txt anew"
+	@echo "make clean   remove what these targets made"
+
+demo: $(VENV)/.product
+	@$(PY) -m entrypoints.cli demo $(ARGS)
+
+test: $(VENV)/.test
+	$(PY) -m pytest tests --ignore=tests/benchmarks -n $(WORKERS) --dist loadfile $(ARGS)
+
+check: $(VENV)/.test
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest tests/unit -n $(WORKERS) -m "not slow" $(ARGS)
+
+bench: $(VENV)/.test
+	$(PY) -m tests.benchmarks $(ARGS)
+
+lock: $(VENV)/bin/python
+	$(PY) -m pip install --quiet uv
+	@set -e; for pair in "requirements.txt:--extra demo" "requirements-test.txt:--all-extras"; do \
+	  file=$${pair%%:*}; extras=$${pair#*:}; \
+	  $(VENV)/bin/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate \
+	    --python-version 3.11 pyproject.toml $$extras -o $(VENV)/lock.txt; \
+	  { echo '# Pinned versions, written by `make lock` from pyproject.toml; edit that file, not this one.'; \
+	    cat $(VENV)/lock.txt; } > $$file; \
+	done
+
+clean:
+	rm -rf $(VENV) var logs build dist dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; \
+	  exit 2; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# Stamps: packages are installed only when a lock has changed. The test lock holds everything that the other one does.
+$(VENV)/.product: requirements.txt | $(VENV)/bin/python
+	@if [ ! -e $(VENV)/.test ]; then \
+	  echo "installing what the product needs"; $(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt; fi
+	@touch $@
+
+$(VENV)/.test: requirements-test.txt | $(VENV)/bin/python
+	@echo "installing what the tests need"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@ $(VENV)/.product

@@ -1,0 +1,200 @@
+"""The demo: a shop's PostgreSQL, somebody working in it, and the pipeline ``shop`` behind it, all on this machine.
+
+The server, its tables and the work in it are ``server``'s, ``shop``'s and ``simulator``'s; the pipeline is the product's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from adapters.clock import SystemClock
+from adapters.metrics.live import LiveMetrics, StreamView
+from entrypoints import logs
+from entrypoints.cli.invocation import logging_to, redactor, settings_of
+from entrypoints.cli.options import Common
+from entrypoints.cli.plain import plain, sync_json, transform_json, verify_json
+from entrypoints.cli.stopping import stopping
+from entrypoints.container import opened
+from entrypoints.demo.report import Report, next_steps
+from entrypoints.demo.server import EmbeddedPostgres
+from entrypoints.demo.shop import count_rows, create_shop
+from entrypoints.demo.simulator import Simulator
+from entrypoints.display import change_table, copy_table, progress
+from entrypoints.pipeline_file import load_pipeline
+from pipeline.application.session import Session
+from pipeline.application.stream import stream
+from pipeline.application.sync import SyncResult, sync
+from pipeline.application.transform import transform
+from pipeline.application.verify import VerifyResult, verify
+from pipeline.domain.errors import Differs, TransformFailed
+from pipeline.domain.stream import PipelineSpec
+from pipeline.ports.transformer import TransformResult
+
+PIPELINE = "shop"
+MART = "select * from marts.fct_daily_revenue order by 1 desc limit 7"
+
+_POLL_S = 0.1
+
+
+def run_demo(common: Common, *, seconds: float, rate: float, keep: bool) -> int:
+    """Run the whole of it; returns the exit status. Leaves no process behind, however it ends."""
+    report = Report(is_silent=common.as_json)
+    settings = settings_of(common)
+    with ExitStack() as stack:
+        stack.enter_context(logging_to(settings, command="demo", name=PIPELINE, quiet=True))
+        stack.enter_context(stopping(graceful=False))
+        server = _start_shop(stack, report)
+        environment = {**os.environ, "SHOP_DSN": server.dsn("shop")}
+        spec = load_pipeline(PIPELINE, settings, environment=environment, secrets=redactor().secrets).spec
+        database = _fresh(spec)
+        metrics = LiveMetrics(SystemClock())
+        session = stack.enter_context(opened(spec, logger=logs.logger(), metrics=(metrics,)))
+        _copy(session, metrics, report)
+        _follow(session, metrics, report, dsn=server.dsn("shop"), seconds=seconds, rate=rate)
+        _drain(session, report)
+        _build(session, report)
+        _compare(session, report)
+        report.mart(MART, session.warehouse.query(MART))
+        environment_file = _write_environment(database, server) if keep else None
+        report.end(next_steps(database, log=settings.log.folder / f"{PIPELINE}.log", environment=environment_file))
+        while keep:
+            time.sleep(1)
+    return 0
+
+
+def _start_shop(stack: ExitStack, report: Report) -> EmbeddedPostgres:
+    started = time.monotonic()
+    server = EmbeddedPostgres()
+    redactor().secrets.add(server.password)
+    # Not as a context manager: an interrupt while it starts has to be cleaned up too.
+    stack.callback(server.close)
+    server.start()
+    create_shop(server.dsn())
+    rows = count_rows(server.dsn("shop"))
+    report.step(
+        f"PostgreSQL is up on 127.0.0.1:{server.port} with a shop of {sum(rows.values()):,} rows in {len(rows)} tables",
+        started=started,
+    )
+    return server
+
+
+def _copy(session: Session, metrics: LiveMetrics, report: Report) -> None:
+    report.title("Consistent snapshot")
+    with progress(hidden=report.is_silent, metrics=metrics, view=copy_table, is_lasting=True):
+        result = sync(session, with_transform=False)
+    report.result("snapshot", sync_json(result))
+    copied = sum(view.copied_count for view in metrics.view())
+    report.line(f"{copied:,} rows copied in {result.seconds:.1f} s")
+
+
+def _follow(session: Session, metrics: LiveMetrics, report: Report, *, dsn: str, seconds: float, rate: float) -> None:
+    report.title(f"Streaming for {seconds:.0f} s while the shop commits {rate:.0f} transactions a second")
+    stop = threading.Event()
+    following = _Background(lambda: stream(attrs.evolve(session, stop=stop), with_transform=False))
+    simulator = Simulator(dsn, rate_per_s=rate)
+    try:
+        following.start()
+        with progress(hidden=report.is_silent, metrics=metrics, view=change_table, is_lasting=True):
+            simulator.start()
+            _wait(seconds, lambda: following.is_alive and simulator.error is None)
+            simulator.stop()
+    finally:
+        simulator.stop()
+        stop.set()
+        result = following.join()
+    if simulator.error is not None:
+        raise simulator.error
+    report.result("stream", {**sync_json(result), "visible": plain(_latencies(metrics.view()))})
+    report.line(f"{simulator.committed_count:,} transactions committed, {result.transaction_count:,} loaded meanwhile")
+
+
+def _latencies(views: tuple[StreamView, ...]) -> dict[str, dict[str, float | None]]:
+    return {view.stream: {"p50_s": view.visible_p50_s, "p99_s": view.visible_p99_s} for view in views}
+
+
+def _drain(session: Session, report: Report) -> None:
+    report.title("Drained")
+    result: SyncResult = sync(session, with_transform=False)
+    report.result("drain", sync_json(result))
+    count = sum(counts.read_count for counts in result.counts.values())
+    report.line(f"{count:,} changes were still on their way; caught up in {result.seconds:.1f} s")
+
+
+def _build(session: Session, report: Report) -> None:
+    report.title("Marts by dbt")
+    result: TransformResult = transform(session)
+    report.result("transform", transform_json(result))
+    report.transform(result)
+    if result.failed:
+        raise TransformFailed(
+            f"dbt reported failures: {', '.join(node.name for node in result.failed)}", hint="See the log file."
+        )
+
+
+def _compare(session: Session, report: Report) -> None:
+    report.title("Source = warehouse, row by row, at one position")
+    result: VerifyResult = verify(session)
+    report.result("verify", verify_json(result))
+    report.verify(result)
+    if not result.is_equal:
+        raise Differs("source and warehouse differ", where=f"pipeline {PIPELINE}", hint="See the table above.")
+
+
+def _fresh(spec: PipelineSpec) -> Path:
+    """The path of the demo's database, with nothing there."""
+    database = Path(str(spec.warehouse.options["path"]))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    for path in (database, database.with_name(f"{database.name}.wal")):
+        path.unlink(missing_ok=True)
+    return database
+
+
+def _write_environment(database: Path, server: EmbeddedPostgres) -> Path:
+    path = database.with_name("shop.env")
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+        file.write(f"export SHOP_DSN={server.dsn('shop')}\n")
+    return path
+
+
+def _wait(seconds: float, is_well: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and is_well():
+        time.sleep(_POLL_S)
+
+
+class _Background:
+    """A call in a thread of its own; ``join`` gives what it returned, or raises what it raised."""
+
+    def __init__(self, call: Callable[[], SyncResult]) -> None:
+        self._call = call
+        self._result: SyncResult | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> Any:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def _run(self) -> None:
+        try:
+            self._result = self._call()
+        except BaseException as error:  # told by join
+            self._error = error
