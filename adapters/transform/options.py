@@ -1,0 +1,106 @@
+"""What a dbt transformer needs to know, checked: project, target, selection, and the warehouse it shall reach.
+
+Whether project and profile are there and fit is ``inspection``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from pipeline.domain.errors import ConfigError
+from pipeline.domain.stream import SystemSpec
+
+_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
+
+#: How options of a Snowflake warehouse reach the profile; names as they are in dbt/profiles.yml.
+_SNOWFLAKE = {
+    "account": "SNOWFLAKE_ACCOUNT",
+    "username": "SNOWFLAKE_USERNAME",
+    "password": "SNOWFLAKE_PASSWORD",
+    "private_key_path": "SNOWFLAKE_PRIVATE_KEY_PATH",
+    "private_key_passphrase": "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+    "authenticator": "SNOWFLAKE_AUTHENTICATOR",
+    "token": "SNOWFLAKE_TOKEN",
+    "role": "SNOWFLAKE_ROLE",
+    "warehouse": "SNOWFLAKE_WAREHOUSE",
+    "database": "SNOWFLAKE_DATABASE",
+}
+
+
+@attrs.frozen
+class DbtOptions:
+    """``environment`` is added to the child's and may hold secrets. ``duckdb_path`` is set if the warehouse is a file,
+    which is then held for the whole of a build, after waiting up to ``lock_timeout_s`` for others to let go of it.
+    ``work`` is where dbt's artifacts go, in a folder per process; ``timeout_s`` bounds one build.
+    """
+
+    name: str
+    project: Path
+    profiles: Path
+    target: str
+    select: tuple[str, ...] = ()
+    work: Path | None = None
+    environment: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    duckdb_path: Path | None = None
+    memory_limit_bytes: int | None = None
+    lock_timeout_s: float = 60.0
+    timeout_s: float = 3600.0
+
+
+def parse(name: str, options: Mapping[str, object]) -> DbtOptions:
+    """The options of a pipeline file; raises ``ConfigError``.
+
+    ``warehouse`` is the pipeline's ``SystemSpec`` of its warehouse. Optional: ``project`` (folder of dbt_project.yml),
+    ``profiles`` (folder of profiles.yml, else the project's), ``target`` (else the warehouse's kind), ``select`` (dbt's
+    selection syntax, a text or a list), ``work``, ``environment``, ``memory_limit_bytes``, ``lock_timeout_s``,
+    ``timeout_s``.
+    """
+    warehouse = options.get("warehouse")
+    if not isinstance(warehouse, SystemSpec) or warehouse.kind not in {"duckdb", "snowflake"}:
+        raise ConfigError(
+            "dbt needs a warehouse that it can open from a process of its own",
+            where=f"transform {name}",
+            hint="Give the pipeline a warehouse of kind duckdb or snowflake, or leave out its transform section.",
+        )
+    project = Path(str(options.get("project") or _PROJECT)).absolute()
+    path = Path(str(warehouse.options["path"])).absolute() if warehouse.kind == "duckdb" else None
+    environment = options.get("environment")
+    return DbtOptions(
+        name=name,
+        project=project,
+        profiles=Path(str(options.get("profiles") or project)).absolute(),
+        target=str(options.get("target") or warehouse.kind),
+        select=_selection(options.get("select")),
+        work=Path(str(options["work"])).absolute() if options.get("work") else None,
+        environment={
+            **_environment(warehouse, path),
+            **(
+                {str(key): str(value) for key, value in environment.items()} if isinstance(environment, Mapping) else {}
+            ),
+        },
+        duckdb_path=path,
+        memory_limit_bytes=int(_number(options, "memory_limit_bytes", 0)) or None,
+        lock_timeout_s=_number(options, "lock_timeout_s", 60.0),
+        timeout_s=_number(options, "timeout_s", 3600.0),
+    )
+
+
+def _selection(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(value.split()) if isinstance(value, str) else tuple(str(part) for part in value)  # type: ignore[attr-defined] # the file's schema allows text or list only
+
+
+def _environment(warehouse: SystemSpec, path: Path | None) -> dict[str, str]:
+    if path is not None:
+        return {"DUCKDB_PATH": str(path)}
+    given = warehouse.options
+    return {name: str(given[option]) for option, name in _SNOWFLAKE.items() if given.get(option) is not None}
+
+
+def _number(options: Mapping[str, object], key: str, default: float) -> float:
+    value = options.get(key)
+    return default if value is None else float(str(value))

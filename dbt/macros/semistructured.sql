@@ -1,0 +1,53 @@
+{#- The only places that know how a warehouse reads JSON, arrays and instants. -#}
+
+{#- The text of a member of a JSON object, null where it is missing. -#}
+{% macro json_text(column, member) -%}
+    {{ adapter.dispatch('json_text')(column, member) }}
+{%- endmacro %}
+
+{% macro default__json_text(column, member) -%}
+    json_extract_string(to_json({{ column }}), '$."{{ member }}"')
+{%- endmacro %}
+
+{% macro snowflake__json_text(column, member) -%}
+    {{ column }}:"{{ member }}"::varchar
+{%- endmacro %}
+
+{#- How many elements an array has; null for a null array. -#}
+{% macro array_count(column) -%}
+    {{ adapter.dispatch('array_count')(column) }}
+{%- endmacro %}
+
+{% macro default__array_count(column) -%}
+    len({{ column }})
+{%- endmacro %}
+
+{% macro snowflake__array_count(column) -%}
+    array_size({{ column }})
+{%- endmacro %}
+
+{#- The elements of a text array in order, separated by a comma and a space. -#}
+{% macro array_text(column) -%}
+    {{ adapter.dispatch('array_text')(column) }}
+{%- endmacro %}
+
+{% macro default__array_text(column) -%}
+    array_to_string({{ column }}, ', ')
+{%- endmacro %}
+
+{% macro snowflake__array_text(column) -%}
+    array_to_string({{ column }}, ', ')
+{%- endmacro %}
+
+{#- The calendar day of an instant in UTC, whatever the time zone of the session. -#}
+{% macro utc_date(column) -%}
+    {{ adapter.dispatch('utc_date')(column) }}
+{%- endmacro %}
+
+{% macro default__utc_date(column) -%}
+    cast({{ column }} at time zone 'UTC' as date)
+{%- endmacro %}
+
+{% macro snowflake__utc_date(column) -%}
+    to_date(convert_timezone('UTC', {{ column }}))
+{%- endmacro %}
