@@ -1,0 +1,131 @@
+"""Opens and closes the database file, waiting for other processes that hold it.
+
+DuckDB's own lock on the file keeps a second writer out. What is run on a connection is told elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.domain.errors import WarehouseError, WarehouseUnreachable
+
+#: How long to wait between two tries to open a file that another process holds.
+POLL_S = 0.02
+
+#: DuckDB has one class for every trouble with files; only its text tells a lock from a full disk.
+_LOCKED = "Could not set lock on file"
+_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+#: Nothing may be fetched over the network; the extensions used are part of the library.
+_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+class Database:
+    """One database file, opened while somebody in this process holds it."""
+
+    def __init__(self, path: Path, *, settings: Mapping[str, str], wait_s: float) -> None:
+        self.path = path
+        self._settings = {**_OFFLINE, **settings}
+        self._wait_s = wait_s
+        self._turn = threading.Condition()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._is_read_only = False
+        self._holder_count = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there, without opening it."""
+        return self.path.exists()
+
+    @contextmanager
+    def hold(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own for the caller; the file is closed when the last one leaves.
+
+        Raises ``WarehouseUnreachable`` if another process keeps the file longer than the time allowed, and translates
+        DuckDB's errors within the context.
+        """
+        with translated(self.path):
+            cursor = self.acquire(read_only=read_only)
+            try:
+                yield cursor
+            finally:
+                self.release(cursor)
+
+    def acquire(self, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        """As ``hold``, for holders that outlive a block; to be given back to ``release``."""
+        with self._turn:
+            if not read_only:
+                self._turn.wait_for(lambda: not (self._holder_count and self._is_read_only))
+            if self._connection is None:
+                self._connection = self._open(read_only=read_only)
+                self._is_read_only = read_only
+            cursor = self._connection.cursor()
+            cursor.execute("SET TimeZone = 'UTC'")
+            self._holder_count += 1
+            return cursor
+
+    def release(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Roll back what is open and close the file if nobody else in this process holds it."""
+        cursor.close()
+        with self._turn:
+            self._holder_count -= 1
+            if self._holder_count == 0 and self._connection is not None:
+                connection, self._connection = self._connection, None
+                connection.close()
+            self._turn.notify_all()
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self._wait_s
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=dict(self._settings))
+            except duckdb.Error as error:
+                holder = _holder(error)
+                if holder is None:
+                    raise
+                if time.monotonic() >= deadline:
+                    raise WarehouseUnreachable(
+                        f"the file is held by {holder} for more than {self._wait_s:g} s",
+                        where=f"duckdb {self.path}",
+                        hint="Close the program that has it open, then start again.",
+                    ) from None
+            time.sleep(POLL_S)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise DuckDB's errors as ``WarehouseError`` with their class alone: their texts may hold row values (P10)."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise WarehouseError(
+            f"DuckDB failed with {type(error).__name__}",
+            where=f"duckdb {path}",
+            hint=_HINTS.get(type(error), "Look at the file with the duckdb command; nothing of the load was kept."),
+            error_class=type(error).__name__,
+        ) from None
+
+
+_HINTS: dict[type[Exception], str] = {
+    duckdb.OutOfMemoryException: "Raise memory_limit, or lower the batch limits.",
+    duckdb.IOException: "Check that the folder exists, is writable and has free space, and that it is a DuckDB file.",
+    duckdb.CatalogException: "Run setup, or check that nobody dropped the pipeline's tables.",
+}
+
+
+def _holder(error: duckdb.Error) -> str | None:
+    """Who holds the file, None if it is another error."""
+    if isinstance(error, duckdb.ConnectionException):
+        return "another part of this process with other settings"
+    if not isinstance(error, duckdb.IOException) or _LOCKED not in str(error):
+        return None
+    found = _HOLDER.search(str(error))
+    return f"{Path(found['program']).name} (process {found['pid']})" if found else "another process"

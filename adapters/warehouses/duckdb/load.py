@@ -1,0 +1,127 @@
+"""A load transaction: the checkpoint first, then changelogs and staging tables, committed together (P1, P4).
+
+What is run for a piece is ``applying``'s; how the file is opened is ``connection``'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+
+import duckdb
+import pyarrow as pa
+
+from adapters.warehouses.duckdb import control, quarantine
+from adapters.warehouses.duckdb.applying import Applier
+from adapters.warehouses.duckdb.connection import Database, translated
+from adapters.warehouses.duckdb.incoming import Stamp
+from pipeline.domain.checkpoint import Checkpoint, StreamState
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.errors import Fenced, WarehouseError
+from pipeline.domain.loading import LoadStep, Target
+
+
+class DuckDBLoad:
+    """See ``pipeline.ports.warehouse.Load``. Holds the file until it is committed, failed or left."""
+
+    def __init__(self, database: Database, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+        self._database = database
+        self._checkpoint = checkpoint
+        self._started = time.monotonic()
+        self._stamp = Stamp(checkpoint.load, checkpoint.at)
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        with translated(database.path):
+            self._connection = database.acquire()
+        with self._running() as connection:
+            connection.execute("BEGIN")
+            fence(connection, previous, checkpoint)
+            self._applier = Applier(connection)
+
+    def __enter__(self) -> DuckDBLoad:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def apply(self, step: LoadStep) -> None:
+        """Append the changes, then apply truncate and state."""
+        with self._running() as connection:
+            del connection
+            if step.changes.num_rows:
+                self._applier.append(step.target, step.changes, self._stamp)
+            if step.truncate is not None:
+                self._applier.truncate(step.target, step.truncate, self._stamp)
+            self._applier.apply(step.target, self._stamp.onto(step.state))
+
+    def replace(self, target: Target) -> None:
+        """Begin a copy, and note it for later rebuilds."""
+        with self._running() as connection:
+            self._applier.begin_copy(target)
+            quarantine.supersede(connection, target, self._stamp)
+            connection.execute(
+                "INSERT INTO pipeline.copies VALUES ($table, $load, $at)",
+                {"table": target.table, "load": self._stamp.load, "at": self._stamp.at},
+            )
+
+    def finish_replace(self, target: Target) -> None:
+        """End a copy."""
+        with self._running():
+            self._applier.end_copy(target, load=self._stamp.load, at=self._stamp.at)
+
+    def quarantine(self, target: Target, rows: pa.Table) -> None:
+        """Keep the rows as waiting."""
+        with self._running() as connection:
+            quarantine.insert(connection, target, rows, self._stamp)
+
+    def settle(self, target: Target, settled: pa.Table) -> None:
+        """Give waiting rows of the keys their status."""
+        with self._running() as connection:
+            quarantine.settle(connection, target, settled, self._stamp)
+
+    def set_state(self, state: StreamState) -> None:
+        """Record the state."""
+        with self._running() as connection:
+            control.write_state(connection, self._checkpoint.group, state)
+
+    def commit(self, counts: Mapping[str, StreamCounts]) -> None:
+        """Write the audit rows and commit."""
+        with self._running() as connection:
+            control.write_audit(connection, self._checkpoint, time.monotonic() - self._started, dict(counts))
+            connection.execute("COMMIT")
+        self._end()
+
+    @contextmanager
+    def _running(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._connection is None:
+            raise WarehouseError("the load is over", where=f"group {self._checkpoint.group}", hint="Open another one.")
+        try:
+            with translated(self._database.path):
+                yield self._connection
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        """Roll back what is not committed and let the file go."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with translated(self._database.path):
+                self._database.release(connection)
+
+
+def fence(connection: duckdb.DuckDBPyConnection, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+    """Move the checkpoint by compare-and-set; raises ``Fenced`` if another writer moved it, or is moving it."""
+    try:
+        moved = control.move_checkpoint(connection, previous, checkpoint)
+    except duckdb.TransactionException:
+        moved = False
+    if not moved:
+        raise Fenced(
+            "another writer moved the checkpoint",
+            where=f"group {previous.group}",
+            hint="Stop this process, or the other one, and start again.",
+        )

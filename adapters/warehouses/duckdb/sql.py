@@ -1,0 +1,182 @@
+"""Names, quoting and the statements that all modes share, built without a connection.
+
+What each mode does to its staging table is in ``modes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from adapters.warehouses.duckdb.types import column_type, sql_type
+from pipeline.domain import naming
+from pipeline.domain.change import OLD_KEY, OP, UNCHANGED
+from pipeline.domain.loading import BASE_KEY, Target
+from pipeline.domain.schema import StreamSchema
+from pipeline.domain.tables import (
+    LOAD,
+    LOADED_AT,
+    QUARANTINE_TABLE_SCHEMA,
+    STAGING_METADATA,
+    changelog_schema,
+)
+
+#: Arrow tables as they are registered on the connection, and what is worked out from them.
+CHANGES = '"incoming_changes"'
+STATE = '"incoming_state"'
+RESOLVED = '"incoming_resolved"'
+FRESH = '"incoming_fresh"'
+
+METADATA = tuple(STAGING_METADATA.names)
+
+
+@attrs.frozen
+class Statement:
+    """A SQL text with its named values."""
+
+    text: str
+    values: dict[str, object] = attrs.field(factory=dict)
+
+
+def quote(name: str) -> str:
+    """A name as an identifier, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A name as a text literal; for names only, values are bound."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def qualified(schema: str, table: str) -> str:
+    """A table in a schema."""
+    return f"{quote(schema)}.{quote(table)}"
+
+
+def staging(target: Target) -> str:
+    """The staging table's name."""
+    return qualified(naming.STAGING, target.table)
+
+
+def changelog(target: Target) -> str:
+    """The changelog's name."""
+    return qualified(naming.CHANGELOG, target.table)
+
+
+def quarantine(target: Target) -> str:
+    """The quarantine table's name."""
+    return qualified(naming.QUARANTINE, target.table)
+
+
+def columns(names: Iterable[str], alias: str = "") -> str:
+    """Quoted names in a row, each of ``alias`` if given."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + quote(name) for name in names)
+
+
+def same_key(target: Target, left: str, right: str) -> str:
+    """The condition that two aliases have the same key."""
+    return " AND ".join(f"{left}.{quote(name)} = {right}.{quote(name)}" for name in target.schema.key)
+
+
+def create_staging(target: Target) -> str:
+    """The staging table of the modes that have one."""
+    metadata = [f"{quote(field.name)} {sql_type(field.type)}" for field in STAGING_METADATA]
+    return f"CREATE TABLE {staging(target)} ({', '.join(_data_definitions(target.schema) + metadata)})"
+
+
+def create_changelog(target: Target) -> str:
+    """The changelog; an old key is kept as the JSON text that quarantine uses for keys."""
+    definitions = _data_definitions(target.schema)
+    for field in list(changelog_schema(target.schema))[len(definitions) :]:
+        kind = "JSON" if field.name == OLD_KEY else sql_type(field.type)
+        definitions.append(f"{quote(field.name)} {kind}")
+    return f"CREATE TABLE {changelog(target)} ({', '.join(definitions)})"
+
+
+def create_quarantine(target: Target) -> str:
+    """The quarantine table."""
+    definitions = [f"{quote(field.name)} {sql_type(field.type)}" for field in QUARANTINE_TABLE_SCHEMA]
+    return f"CREATE TABLE {quarantine(target)} ({', '.join(definitions)})"
+
+
+def create_view(target: Target) -> str:
+    """In append mode the staging table is a view over the changelog."""
+    return f"""CREATE OR REPLACE VIEW {staging(target)} AS
+SELECT {columns(target.schema.names)}, "_cdc_op", "_cdc_sequence", "_cdc_commit_at", "_cdc_load", "_cdc_loaded_at",
+    "_cdc_op" IN ('delete', 'truncate') AS "_cdc_deleted",
+    "_cdc_sequence" AS "_cdc_valid_from",
+    CAST(NULL AS DECIMAL(38,0)) AS "_cdc_valid_to",
+    "_cdc_commit_at" AS "_cdc_valid_from_at",
+    CAST(NULL AS TIMESTAMPTZ) AS "_cdc_valid_to_at",
+    true AS "_cdc_current"
+FROM {changelog(target)}"""
+
+
+def append_changes(target: Target) -> str:
+    """Append the registered changes, which have the changelog's columns."""
+    names = columns(changelog_schema(target.schema).names)
+    return f"INSERT INTO {changelog(target)} ({names})\nSELECT {names} FROM {CHANGES}"
+
+
+def insert_state(target: Target, source: str, *, where: str = "") -> str:
+    """Insert state rows as current rows of the staging table, deletes among them as tombstones."""
+    names = columns([*target.schema.names, *METADATA])
+    condition = f"\nWHERE {where}" if where else ""
+    return f"""INSERT INTO {staging(target)} ({names})
+SELECT {columns(target.schema.names)}, "_cdc_op", "_cdc_sequence", "_cdc_commit_at", "_cdc_load", "_cdc_loaded_at",
+    "_cdc_op" = 'delete', "_cdc_sequence", NULL, "_cdc_commit_at", NULL, true
+FROM {source}{condition}"""
+
+
+def delete_matched(target: Target, source: str) -> str:
+    """Delete the staging rows whose keys the state rows have."""
+    return f"DELETE FROM {staging(target)} AS t USING {source} AS s\nWHERE {same_key(target, 't', 's')}"
+
+
+def resolve(target: Target, unchanged: Iterable[str]) -> str:
+    """The state with the columns that a change left unchanged taken from its base row, before anything is written."""
+    taken = frozenset(unchanged)
+    values = [
+        f"CASE WHEN list_contains(s.{quote(UNCHANGED)}, {literal(name)}) THEN b.{quote(name)} "
+        f"ELSE s.{quote(name)} END AS {quote(name)}"
+        if name in taken
+        else f"s.{quote(name)}"
+        for name in target.schema.names
+    ]
+    keys = " AND ".join(f"b.{quote(name)} = s.{quote(BASE_KEY)}.{quote(name)}" for name in target.schema.key)
+    return f"""CREATE OR REPLACE TEMP TABLE {RESOLVED} AS
+SELECT {", ".join(values)}, {columns(STATE_METADATA, "s")}
+FROM {STATE} AS s LEFT JOIN {staging(target)} AS b ON {keys} AND b."_cdc_current\""""
+
+
+#: What a state row tells beside its data once it is resolved.
+STATE_METADATA = (OP, "_cdc_sequence", "_cdc_commit_at", LOAD, LOADED_AT)
+
+
+def newer_exists(target: Target, lowest: int) -> Statement:
+    """Whether any stored row is as new as the oldest state row; the zone maps make this cheap."""
+    text = f"""SELECT 1 FROM {staging(target)}
+WHERE "_cdc_sequence" >= $lowest OR "_cdc_valid_to" >= $lowest LIMIT 1"""
+    return Statement(text, {"lowest": lowest})
+
+
+def keep_newer(target: Target, source: str) -> str:
+    """The state rows whose key has no stored row that is as new (P4)."""
+    return f"""CREATE OR REPLACE TEMP TABLE {FRESH} AS
+SELECT * FROM {source} AS s
+WHERE NOT EXISTS (
+    SELECT 1 FROM {staging(target)} AS t
+    WHERE {same_key(target, "t", "s")}
+        AND greatest(t."_cdc_sequence", t."_cdc_valid_to") >= s."_cdc_sequence"
+)"""
+
+
+def is_empty(target: Target) -> str:
+    """One row if the staging table has any."""
+    return f"SELECT 1 FROM {staging(target)} LIMIT 1"
+
+
+def _data_definitions(schema: StreamSchema) -> list[str]:
+    return [f"{quote(column.name)} {column_type(column)}" for column in schema.columns]

@@ -1,0 +1,198 @@
+"""Creates and alters a stream's tables, each step recorded, and refuses tables that the pipeline did not make.
+
+Which changes a schema needs is decided by the domain's ``evolution``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import assert_never
+
+import duckdb
+import pyarrow as pa
+
+from adapters.warehouses.duckdb import sql
+from adapters.warehouses.duckdb.types import column_type
+from pipeline.domain import naming
+from pipeline.domain.change import OLD_KEY, UNCHANGED
+from pipeline.domain.errors import SchemaRefused
+from pipeline.domain.loading import (
+    AddColumn,
+    ChangeType,
+    DropColumn,
+    Migration,
+    RenameColumn,
+    SchemaChange,
+    Target,
+)
+from pipeline.domain.stream import Mode
+from pipeline.domain.tables import LOAD
+
+_STREAM_SCHEMAS = (naming.STAGING, naming.CHANGELOG, naming.QUARANTINE)
+#: A column that every table made for a stream has.
+_MARKS = {naming.STAGING: LOAD, naming.CHANGELOG: LOAD, naming.QUARANTINE: "quarantined_at"}
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, migrations: Iterable[Migration]) -> None:
+    """Carry out migrations within the open transaction, all checks first."""
+    listed = list(migrations)
+    for migration in listed:
+        _check(connection, migration.target)
+    for migration in listed:
+        target = migration.target
+        if migration.before is None:
+            _create(connection, target)
+            _record(connection, target, "create")
+        for change in migration.changes:
+            _change(connection, target, change)
+            _record(connection, target, _phrase(change))
+        if target.mode is Mode.APPEND:
+            ensure_staging(connection, target)
+
+
+def ensure_staging(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
+    """Make the staging table what the target's mode needs: a view in append mode, else a table."""
+    kind = _kind(connection, naming.STAGING, target.table)
+    if target.mode is Mode.APPEND:
+        if kind == "table":
+            connection.execute(f"DROP TABLE {sql.staging(target)}")
+        connection.execute(sql.create_view(target))
+    elif kind != "table":
+        connection.execute(f"DROP VIEW IF EXISTS {sql.staging(target)}")
+        connection.execute(sql.create_staging(target))
+
+
+def recreate_staging(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
+    """An empty staging table in place of what stands there, or the view."""
+    if _kind(connection, naming.STAGING, target.table) == "table":
+        connection.execute(f"DROP TABLE {sql.staging(target)}")
+    ensure_staging(connection, target)
+
+
+def refuse_keyless(target: Target) -> None:
+    """Raise ``SchemaRefused`` for a mode that finds rows by a key that the stream does not have."""
+    if not target.schema.key and target.mode is not Mode.APPEND:
+        raise SchemaRefused(
+            f"the stream has no key, so its mode cannot be {target.mode.value}",
+            where=f"stream {target.stream}",
+            hint="Set its mode to append, or give the table a primary key or a replica identity index.",
+        )
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:
+    """The columns of a table or view in order, with their types."""
+    query = """SELECT column_name, data_type FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = $schema AND table_name = $table ORDER BY column_index"""
+    return dict(connection.execute(query, {"schema": schema, "table": table}).fetchall())
+
+
+def _kind(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> str | None:
+    query = """SELECT 'table' FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = $schema AND table_name = $table
+UNION ALL SELECT 'view' FROM duckdb_views()
+WHERE database_name = current_database() AND schema_name = $schema AND view_name = $table"""
+    row = connection.execute(query, {"schema": schema, "table": table}).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _check(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
+    refuse_keyless(target)
+    for column in target.schema.columns:
+        column_type(column)
+    query = "SELECT 1 FROM pipeline.migrations WHERE table_name = $table LIMIT 1"
+    is_recorded = connection.execute(query, {"table": target.table}).fetchone() is not None
+    for schema in _STREAM_SCHEMAS:
+        columns = columns_of(connection, schema, target.table)
+        if columns and not (is_recorded and _MARKS[schema] in columns):
+            raise SchemaRefused(
+                "a table of this name exists that the pipeline did not make",
+                where=f"{schema}.{target.table}",
+                hint="Rename or drop it, or give the stream another name.",
+            )
+
+
+def _create(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
+    if _kind(connection, naming.CHANGELOG, target.table) is not None and not _holds(connection, target):
+        # left by a first copy that was interrupted: the source's schema may have changed since
+        connection.execute(f"DROP TABLE {sql.changelog(target)}")
+        recreate_staging(connection, target) if target.mode is not Mode.APPEND else None
+    if _kind(connection, naming.CHANGELOG, target.table) is None:
+        connection.execute(sql.create_changelog(target))
+    if _kind(connection, naming.QUARANTINE, target.table) is None:
+        connection.execute(sql.create_quarantine(target))
+    ensure_staging(connection, target)
+
+
+def _holds(connection: duckdb.DuckDBPyConnection, target: Target) -> bool:
+    return connection.execute(f"SELECT 1 FROM {sql.changelog(target)} LIMIT 1").fetchone() is not None
+
+
+def _change(connection: duckdb.DuckDBPyConnection, target: Target, change: SchemaChange) -> None:
+    for schema in (naming.CHANGELOG, naming.STAGING):
+        if schema == naming.STAGING and target.mode is Mode.APPEND:
+            continue
+        table = sql.qualified(schema, target.table)
+        columns = columns_of(connection, schema, target.table)
+        match change:
+            case AddColumn(column) if column.name not in columns:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {sql.quote(column.name)} {column_type(column)}")
+                if column.default is not None:
+                    connection.register("added_default", pa.table({"value": pa.repeat(column.default, 1)}))
+                    connection.execute(
+                        f"UPDATE {table} SET {sql.quote(column.name)} = (SELECT value FROM added_default)"
+                    )
+            case ChangeType(column) if columns.get(column.name) != column_type(column):
+                connection.execute(f"ALTER TABLE {table} ALTER {sql.quote(column.name)} TYPE {column_type(column)}")
+            case RenameColumn(name, column) if name in columns and column.name not in columns:
+                connection.execute(f"ALTER TABLE {table} RENAME {sql.quote(name)} TO {sql.quote(column.name)}")
+                if schema == naming.CHANGELOG:
+                    _rename_in_changes(connection, target, name, column.name)
+            case AddColumn() | ChangeType() | RenameColumn() | DropColumn():
+                pass  # made before, or a dropped column, which stays
+            case _:
+                assert_never(change)
+
+
+def _rename_in_changes(connection: duckdb.DuckDBPyConnection, target: Target, old: str, new: str) -> None:
+    """The names of columns within changelog rows: those left unchanged, and those of old keys."""
+    table = sql.changelog(target)
+    connection.execute(
+        f"""UPDATE {table} SET {sql.quote(UNCHANGED)} =
+    list_transform({sql.quote(UNCHANGED)}, lambda name: CASE WHEN name = $old THEN $new ELSE name END)
+WHERE list_contains({sql.quote(UNCHANGED)}, $old)""",
+        {"old": old, "new": new},
+    )
+    if new not in target.schema.key:
+        return
+    query = f"SELECT rowid, {sql.quote(OLD_KEY)}::VARCHAR FROM {table} WHERE {sql.quote(OLD_KEY)} IS NOT NULL"
+    for row, text in connection.execute(query).fetchall():
+        renamed = {new if name == old else name: value for name, value in json.loads(text).items()}
+        connection.execute(
+            f"UPDATE {table} SET {sql.quote(OLD_KEY)} = $text WHERE rowid = $row",
+            {"text": json.dumps(renamed, ensure_ascii=False, separators=(",", ":")), "row": row},
+        )
+
+
+def _record(connection: duckdb.DuckDBPyConnection, target: Target, phrase: str) -> None:
+    connection.execute(
+        """INSERT INTO pipeline.migrations SELECT $table, $version, $phrase, now() WHERE NOT EXISTS (
+    SELECT 1 FROM pipeline.migrations
+    WHERE table_name = $table AND schema_version = $version AND change = $phrase
+)""",
+        {"table": target.table, "version": target.schema_version, "phrase": phrase},
+    )
+
+
+def _phrase(change: SchemaChange) -> str:
+    match change:
+        case AddColumn(column):
+            return f"add column {column.name} {column_type(column)}"
+        case ChangeType(column):
+            return f"change type of {column.name} to {column_type(column)}"
+        case RenameColumn(name, column):
+            return f"rename column {name} to {column.name}"
+        case DropColumn(name):
+            return f"keep dropped column {name}"
+        case _:
+            assert_never(change)
