@@ -5,6 +5,7 @@ Reducing changes to states is ``compaction``'s; carrying the steps out is the wa
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import pairwise
 from typing import assert_never
 
@@ -12,12 +13,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.domain.change import COMMIT_AT, OLD_KEY, OP, SEQUENCE, Operation
+from pipeline.domain.change import (
+    COMMIT_AT,
+    COMMIT_AT_TYPE,
+    OLD_KEY,
+    OP,
+    SEQUENCE,
+    UNCHANGED,
+    UNCHANGED_TYPE,
+    Operation,
+    change_schema,
+)
 from pipeline.domain.compaction import Grain, compact, state_schema
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.loading import LoadStep, Target, Truncation
+from pipeline.domain.position import PHASE_SNAPSHOT, pack_sequences
 from pipeline.domain.stream import Mode
 from pipeline.domain.valuetext import one_array
+
+#: Ordinal of the first row of a repair: above that of any row of a snapshot.
+_FIRST_REPAIR = 1 << 43
 
 
 def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
@@ -40,6 +55,34 @@ def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
     )
 
 
+def plan_repair(
+    target: Target, wanted: pa.Table, extra: pa.Table, *, epoch: int, commit: int, commit_at: datetime
+) -> LoadStep:
+    """The step that makes rows be as ``wanted`` (data columns of ``target.schema``) and removes the keys in ``extra``.
+
+    Its changes, deletes and snapshot rows, are as old as the snapshot they were found in: newer than all that it
+    holds, its own copy included, and older than all that follows.
+    """
+    count = extra.num_rows + wanted.num_rows
+    op = np.repeat(np.array([Operation.DELETE, Operation.SNAPSHOT], np.int8), [extra.num_rows, wanted.num_rows])
+    sequences = pack_sequences(epoch, commit, PHASE_SNAPSHOT, np.arange(count) + _FIRST_REPAIR)
+    metadata = {
+        OP: pa.array(op),
+        SEQUENCE: sequences,
+        COMMIT_AT: pa.repeat(pa.scalar(commit_at, COMMIT_AT_TYPE), count),
+        UNCHANGED: pa.nulls(count, UNCHANGED_TYPE),
+        OLD_KEY: pa.nulls(count, target.schema.key_type()),
+    }
+    rows = pa.concat_tables(
+        [extra.select(target.schema.key), wanted.select(target.schema.names)], promote_options="default"
+    ).select(target.schema.names)
+    arrow = change_schema(target.schema)
+    changes = pa.Table.from_arrays([*rows.columns, *metadata.values()], schema=arrow)
+    state = _state(target, changes)
+    counts = StreamCounts(read_count=count, changelog_count=count, applied_count=count)
+    return LoadStep(target=target, changes=changes, state=state, counts=counts)
+
+
 def _cuts(truncates: np.ndarray) -> list[int]:
     opens = truncates.copy()
     opens[1:] &= ~truncates[:-1]
@@ -54,7 +97,7 @@ def _keyed_step(target: Target, changes: pa.Table, truncates: np.ndarray, *, is_
         state = state_schema(target.schema).empty_table()
     else:
         state = _state(target, rows)
-    truncation = _truncation(changes.slice(head - 1, 1)) if head else None
+    truncation = _truncation(changes.slice(0, 1)) if head else None  # the first leaves the others nothing to do
     return _step(target, changes, state=state, applied=head + _change_count(state, rows), truncation=truncation)
 
 
