@@ -13,11 +13,12 @@ from typing import Any
 import attrs
 
 from entrypoints.contract_file import contract_named, contract_of
+from entrypoints.folders import packaged_folder
 from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, Unresolved, has_reference, resolve, written_secret
 from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES
 from entrypoints.schema_check import definition, faults, options, schema
-from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, packaged_folder, texts
+from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, texts
 from entrypoints.yaml_file import YamlFile, read_yaml
 from pipeline.domain.contract import Contract
 from pipeline.domain.errors import ConfigError

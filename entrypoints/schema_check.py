@@ -60,7 +60,8 @@ def options(content: dict[str, object], against: Schema) -> dict[str, object]:
     converted: dict[str, object] = {}
     for key, value in content.items():
         rule = against["properties"].get(key, {})
-        converted[rule.get("option", key)] = _convert(value, rule.get("format"))
+        number = _convert(value, rule.get("format"))
+        converted[rule.get("option", key)] = f"{number}B" if rule.get("spelled") else number
     return converted
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from entrypoints.folders import locate
 from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, Unresolved, resolve, written_secret
 from entrypoints.schema_check import faults, schema
@@ -84,7 +84,7 @@ def load_settings(
     """
     environment = os.environ if environment is None else environment
     secrets = secrets or Secrets()
-    folder, home = _folders(config_dir, environment)
+    folder, home = locate(config_dir, environment)
     env = env or environment.get("PIPELINE_ENV") or DEFAULT_ENV
     files = [read_yaml(folder / "base.yaml"), read_yaml(_environment_file(folder, env))]
     problems = [problem for file in files for problem in _problems(file)]
@@ -113,29 +113,6 @@ def load_settings(
         transform=values.get("transform", {}),
         batch=values.get("batch", {}),
     )
-
-
-def packaged_folder(name: str) -> Path:
-    """A folder that ships inside the installed package (``config``, ``dbt``)."""
-    return Path(str(resources.files("entrypoints"))) / "project" / name
-
-
-def _folders(config_dir: Path | None, environment: Mapping[str, str]) -> tuple[Path, Path]:
-    """The configuration folder, and the home that relative paths start from."""
-    given = config_dir or (Path(environment["PIPELINE_CONFIG_DIR"]) if environment.get("PIPELINE_CONFIG_DIR") else None)
-    home = Path(environment["PIPELINE_HOME"]).resolve() if environment.get("PIPELINE_HOME") else None
-    if given is not None:
-        if not given.is_dir():
-            raise ConfigError(
-                "the configuration folder does not exist",
-                where=str(given),
-                hint="Name an existing folder by --config-dir or PIPELINE_CONFIG_DIR.",
-            )
-        return given.resolve(), home or given.resolve().parent
-    for candidate in (Path("config"), packaged_folder("config").parents[2] / "config"):
-        if (candidate / "base.yaml").is_file():
-            return candidate.resolve(), home or candidate.resolve().parent
-    return packaged_folder("config"), home or Path.cwd()
 
 
 def _environment_file(folder: Path, env: str) -> Path:

@@ -1,6 +1,6 @@
 """The demo: a shop's PostgreSQL, somebody working in it, and the pipeline ``shop`` behind it, all on this machine.
 
-The server, its tables and the work in it are ``server``'s, ``shop``'s and ``simulator``'s; the pipeline is the product's.
+The server, its tables and the work in it are those of ``server``, ``shop`` and ``simulator``; the rest is the product.
 """
 
 from __future__ import annotations
