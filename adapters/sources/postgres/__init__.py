@@ -1,0 +1,23 @@
+"""PostgreSQL 14 to 18 as a source, read through a logical replication slot.
+
+The drivers are imported when a source is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adapters.sources.postgres.source import PostgresSource
+
+
+def build(name: str, options: Mapping[str, object], *, pipeline: str) -> PostgresSource:
+    """A source from the options of a pipeline file; raises ``ConfigError``. Connects on first use.
+
+    Slot and publication are called ``rdp_<pipeline>`` unless the options name them.
+    """
+    from adapters.sources.postgres.options import parse_options
+    from adapters.sources.postgres.source import PostgresSource
+
+    return PostgresSource(name, parse_options(name, options, pipeline=pipeline))

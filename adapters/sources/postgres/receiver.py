@@ -1,0 +1,335 @@
+"""Reads the replication stream in a thread, as fast as it comes into a bounded buffer, and keeps the server informed.
+
+Message formats: https://www.postgresql.org/docs/current/protocol-replication.html. Decoding rows is ``pgoutput``'s
+work, cutting batches ``reader``'s. Nothing is ever confirmed but what was acknowledged (P2).
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+from psycopg import OperationalError
+from psycopg.pq.abc import PGconn
+
+from adapters.sources.postgres.connection import server_error, sqlstate_of
+from pipeline.domain.errors import LogLost, PipelineError, SourceUnreachable
+
+#: Seconds between 1970 and 2000, where PostgreSQL's clock starts.
+EPOCH_2000 = 946_684_800
+
+#: What a message costs us beside its bytes: the object, its header and its place in a list.
+FRAME_OVERHEAD = 96
+
+_SEGMENT_BYTES = 1024 * 1024
+_HEADER = 25
+_POLL_S = 1.0
+_GOODBYE_S = 2.0
+
+_XLOG = ord("w")
+_KEEPALIVE = ord("k")
+_BEGIN = ord("B")
+_COMMIT = ord("C")
+_MESSAGE = ord("M")
+_ROWS = frozenset(b"IUDT")
+
+_KEEPALIVE_FORM = struct.Struct(">cQqB")
+_BEGIN_FORM = struct.Struct(">Qq")
+_COMMIT_FORM = struct.Struct(">BQQq")
+_STATUS_FORM = struct.Struct(">cQQQqB")
+
+#: SQLSTATE of a log file that is gone.
+_FILE_GONE = "58P01"
+
+
+@attrs.define(slots=True)
+class Commit:
+    """The end of a transaction: LSN of its commit record, LSN after it, and when, in microseconds since 2000."""
+
+    lsn: int
+    end: int
+    at_us: int
+
+
+@attrs.define(slots=True)
+class Segment:
+    """Part of one transaction: ``first`` is the commit LSN, announced by its Begin, in its first part, else None;
+    ``commit`` is there in its last part.
+    """
+
+    frames: list[bytes]
+    byte_count: int
+    row_count: int
+    first: int | None
+    commit: Commit | None
+
+
+@attrs.define(slots=True)
+class Progress:
+    """Everything before ``lsn`` has been sent, and no transaction is open."""
+
+    lsn: int
+
+
+class Receiver:
+    """Owns a streaming connection and its thread. ``take`` gives what came, in order."""
+
+    def __init__(
+        self,
+        link: PGconn,
+        *,
+        confirmed: int,
+        buffer_bytes: int,
+        status_s: float,
+        silence_s: float,
+        where: str,
+        on_lost: Callable[[PipelineError], PipelineError],
+    ) -> None:
+        self._link = link
+        self._confirmed = confirmed
+        self._reported = -1
+        self._buffer_bytes = buffer_bytes
+        self._status_s = status_s
+        self._silence_s = silence_s
+        self._where = where
+        self._on_lost = on_lost
+        self._items: deque[Segment | Progress] = deque()
+        self._buffered = 0
+        self._changed = threading.Condition()
+        self._error: PipelineError | None = None
+        self._stopping = False
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._open = _Open()
+        self._fresh: list[Segment | Progress] = []
+        self._fresh_bytes = 0
+        self._sent_at = 0.0
+        self._heard_at = time.monotonic()
+        self._is_asked = False
+        link.nonblocking = 1
+        self._thread = threading.Thread(target=self._run, name="postgres-receiver", daemon=True)
+        self._thread.start()
+
+    def take(self, timeout_s: float) -> Segment | Progress | None:
+        """The next item, None if there is none within the time. Raises what ended the stream, after all items."""
+        with self._changed:
+            if not self._items and timeout_s > 0:
+                self._changed.wait_for(lambda: self._items or self._error, timeout_s)
+            if not self._items:
+                if self._error is not None:
+                    raise self._error
+                return None
+            item = self._items.popleft()
+            if isinstance(item, Segment):
+                was_full = self._buffered >= self._buffer_bytes
+                self._buffered -= item.byte_count
+                if was_full and self._buffered < self._buffer_bytes:
+                    self._wake()
+            return item
+
+    def confirm(self, lsn: int) -> None:
+        """Report from now on that everything up to ``lsn`` may be forgotten."""
+        with self._changed:
+            self._confirmed = max(self._confirmed, lsn)
+        self._wake()
+
+    @property
+    def heard_at(self) -> float:
+        """When the server last said anything, on the monotonic clock."""
+        return self._heard_at
+
+    def close(self) -> None:
+        """Report the last confirmation, end the stream and close the connection. Safe to call twice."""
+        self._stopping = True
+        self._wake()
+        self._thread.join()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _wake(self) -> None:
+        try:
+            self._wake_in.send(b"x")
+        except (BlockingIOError, OSError):
+            return  # a wake-up is waiting already, or the thread has ended
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._turn()
+        except PipelineError as error:
+            self._fail(error)
+        except OperationalError:
+            self._fail(server_error(None, self._where))
+        else:
+            self._part()
+        finally:
+            self._link.finish()
+
+    def _turn(self) -> None:
+        self._report()
+        is_full = self._buffered >= self._buffer_bytes
+        if not is_full and self._drain():
+            return
+        self._wait(is_full=is_full)
+        if not is_full:
+            self._watch()
+
+    def _drain(self) -> bool:
+        """Read what has arrived; whether anything came."""
+        get, count = self._link.get_copy_data, 0
+        while True:
+            size, view = get(1)
+            if size <= 0:
+                break
+            count += 1
+            self._accept(view, size)
+            if self._fresh_bytes >= _SEGMENT_BYTES:
+                break
+        if size < 0:
+            raise self._ended()
+        if count:
+            self._heard_at = time.monotonic()
+            self._publish()
+        return count > 0
+
+    def _accept(self, view: memoryview, size: int) -> None:
+        kind = view[0]
+        if kind == _KEEPALIVE:
+            _, end, _, asks = _KEEPALIVE_FORM.unpack_from(view)
+            self._is_asked = self._is_asked or bool(asks)
+            self._progress(end)
+            return
+        if kind != _XLOG:
+            return
+        message = view[_HEADER]
+        if message == _MESSAGE:
+            # Never a row (C8). Outside of a transaction it tells that everything before it was sent.
+            self._progress(int.from_bytes(view[1:9]))
+            return
+        opened = self._open
+        opened.frames.append(bytes(view))
+        opened.byte_count += size + FRAME_OVERHEAD
+        if message in _ROWS:
+            opened.row_count += 1
+        elif message == _BEGIN:
+            opened.first = _BEGIN_FORM.unpack_from(view, _HEADER + 1)[0]
+            opened.is_open = True
+        elif message == _COMMIT:
+            _, lsn, end, at_us = _COMMIT_FORM.unpack_from(view, _HEADER + 1)
+            self._cut(Commit(lsn, end, at_us))
+            opened.is_open = False
+            return
+        if opened.byte_count >= _SEGMENT_BYTES:
+            self._cut(None)
+
+    def _progress(self, lsn: int) -> None:
+        if self._open.is_open:
+            return
+        if self._fresh and isinstance(self._fresh[-1], Progress):
+            self._fresh.pop()
+        self._fresh.append(Progress(lsn))
+
+    def _cut(self, commit: Commit | None) -> None:
+        opened = self._open
+        self._fresh.append(Segment(opened.frames, opened.byte_count, opened.row_count, opened.first, commit))
+        self._fresh_bytes += opened.byte_count
+        opened.frames, opened.byte_count, opened.row_count, opened.first = [], 0, 0, None
+
+    def _publish(self) -> None:
+        if not self._fresh:
+            return
+        with self._changed:
+            items = self._items
+            if items and isinstance(items[-1], Progress) and isinstance(self._fresh[0], Progress):
+                items.pop()
+            items.extend(self._fresh)
+            self._buffered += self._fresh_bytes
+            self._changed.notify()
+        self._fresh, self._fresh_bytes = [], 0
+
+    def _report(self) -> None:
+        """Tell the server what is durable: when that has changed, when asked, and every now and then (H8)."""
+        now = time.monotonic()
+        if self._confirmed == self._reported and not self._is_asked and now - self._sent_at < self._status_s:
+            return
+        self._send(asks=False)
+        self._is_asked = False
+
+    def _send(self, *, asks: bool) -> None:
+        confirmed = self._confirmed
+        now_us = int((time.time() - EPOCH_2000) * 1_000_000)
+        self._link.put_copy_data(_STATUS_FORM.pack(b"r", confirmed, confirmed, confirmed, now_us, asks))
+        self._link.flush()
+        self._reported = confirmed
+        self._sent_at = time.monotonic()
+
+    def _wait(self, *, is_full: bool) -> None:
+        line, wake = self._link.socket, self._wake_out.fileno()
+        pending = [line] if self._link.flush() else []
+        ready, writable, _ = select.select(
+            [wake] if is_full else [line, wake], pending, [], min(_POLL_S, self._status_s)
+        )
+        if wake in ready:
+            self._wake_out.recv(4096)
+        if line in ready or writable:
+            self._link.consume_input()
+
+    def _watch(self) -> None:
+        """Ask for a sign of life, and give the connection up where none comes (H6)."""
+        silent_s = time.monotonic() - self._heard_at
+        if silent_s > self._silence_s:
+            raise SourceUnreachable(
+                f"PostgreSQL has said nothing for {silent_s:.0f} s", where=self._where, hint="Check the network."
+            )
+        if silent_s > self._silence_s / 2 and time.monotonic() - self._sent_at > self._silence_s / 8:
+            self._send(asks=True)
+
+    def _ended(self) -> PipelineError:
+        result = self._link.get_result()
+        sqlstate = sqlstate_of(result) if result is not None else None
+        if sqlstate == _FILE_GONE:
+            return LogLost(
+                "the server no longer has the log from the checkpoint on", where=self._where, case="invalidated"
+            )
+        return server_error(sqlstate, self._where)
+
+    def _fail(self, error: PipelineError) -> None:
+        judged = self._on_lost(error)
+        with self._changed:
+            self._error = judged
+            self._changed.notify()
+
+    def _part(self) -> None:
+        """Leave in good order, so that the server frees the slot and has heard the last confirmation."""
+        deadline = time.monotonic() + _GOODBYE_S
+        try:
+            if self._confirmed != self._reported:
+                self._send(asks=False)
+            self._link.put_copy_end()
+            while time.monotonic() < deadline:
+                pending = [self._link.socket] if self._link.flush() else []
+                select.select([self._link.socket], pending, [], 0.1)
+                self._link.consume_input()
+                size = 1
+                while size > 0:
+                    size, _ = self._link.get_copy_data(1)
+                if size < 0:
+                    return
+        except OperationalError:
+            return  # the connection was lost meanwhile: nothing more to say
+
+
+@attrs.define(slots=True)
+class _Open:
+    frames: list[bytes] = attrs.field(factory=list)
+    byte_count: int = 0
+    row_count: int = 0
+    first: int | None = None
+    is_open: bool = False
