@@ -38,8 +38,8 @@ _FIRST_REPAIR = 1 << 43
 def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
     """The steps that load ``changes``, which follow ``change_schema(target.schema)`` in sequence order.
 
-    Truncates (of several in a row all but the first) open a step that holds them and what follows. Their rows are
-    among its changes and count as applied. In mirror mode nothing is written that a later truncate removes: such
+    Truncates in a row open a step that holds them and what follows; the first is applied, since it leaves the others
+    nothing to do. Their rows are among its changes and count as applied. In mirror mode nothing is written that a later truncate removes: such
     changes count as compacted, like those that a later change of the same key made unnecessary. In append mode there
     is one step, every change is applied and a truncate is a row like any other.
     """
@@ -97,7 +97,7 @@ def _keyed_step(target: Target, changes: pa.Table, truncates: np.ndarray, *, is_
         state = state_schema(target.schema).empty_table()
     else:
         state = _state(target, rows)
-    truncation = _truncation(changes.slice(0, 1)) if head else None  # the first leaves the others nothing to do
+    truncation = _truncation(changes.slice(0, 1)) if head else None
     return _step(target, changes, state=state, applied=head + _change_count(state, rows), truncation=truncation)
 
 
