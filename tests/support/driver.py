@@ -16,7 +16,7 @@ from pipeline.domain.position import Position
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import Mode
 from pipeline.ports.warehouse import Warehouse
-from tests.support.changes import change_table
+from tests.support.told import change_table
 from tests.support.generator import LoadKind, PlayedLoad
 
 GROUP = "shop"

@@ -18,7 +18,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from pipeline.domain.schema import Column, StreamSchema
-from tests.support.changes import Log, Told
+from tests.support.told import Log, Told
 
 Values = dict[str, object]
 Key = tuple[object, ...]
