@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, cast
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import pq
@@ -119,7 +119,7 @@ class Session:
     def rows(self, sql: str, *parameters: object) -> list[Row]:
         """Run one statement and give its rows; empty where it gives none."""
         with self._lock, translated(self.where):
-            cursor = self._open().execute(cast(LiteralString, sql), parameters or None)
+            cursor = self._open().execute(sql, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def value(self, sql: str, *parameters: object) -> Any:
@@ -133,7 +133,7 @@ class Session:
             connection = self._open()
             with connection.transaction():
                 for statement in statements:
-                    connection.execute(cast(LiteralString, statement))
+                    connection.execute(statement)
 
     def close(self) -> None:
         """Close the connection, if any."""

@@ -16,7 +16,7 @@ from adapters.sources.postgres import sql
 from adapters.sources.postgres.connection import Connector, Session, refuse_failure, server_error, sqlstate_of
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.errors import LogLost, PipelineError, SourceRejected
-from pipeline.domain.position import Component, Position
+from pipeline.domain.position import Position
 from pipeline.ports.source import LogState, LogStatus
 
 #: The one component of a PostgreSQL position.
@@ -73,8 +73,7 @@ class Created:
 
 def position(lsn: int) -> Position:
     """The position of an LSN."""
-    parts: dict[str, Component] = {LSN: lsn}
-    return Position(parts)
+    return Position({LSN: lsn})
 
 
 def lsn_of(place: Position) -> int:

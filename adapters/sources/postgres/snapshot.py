@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, LiteralString, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import psycopg
@@ -121,11 +121,11 @@ class PostgresSnapshot:
         self._keeper = self._connector.sql(timeout_s=0)
         with translated(self._connector.where):
             self._keeper.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            self._keeper.execute(cast(LiteralString, f"SET TRANSACTION SNAPSHOT {sql.literal(self._created.snapshot)}"))
+            self._keeper.execute(f"SET TRANSACTION SNAPSHOT {sql.literal(self._created.snapshot)}")
             tables = [capture.table for capture in self._captures.values()]
             if tables:
                 names = [table.name for table in tables]
-                self._keeper.execute(cast(LiteralString, sql.lock_tables(names)))
+                self._keeper.execute(sql.lock_tables(names))
             oids = [table.oid for table in tables]
             files = self._keeper.execute(sql.FILES, [oids, oids]).fetchall()
             at = cast(datetime, self._keeper.execute("SELECT clock_timestamp()").fetchall()[0][0])

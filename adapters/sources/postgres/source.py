@@ -205,7 +205,7 @@ class PostgresSource:
         )
 
     def _tracked(self, wanted: Mapping[str, tuple[StreamSpec, Position]]) -> dict[str, Tracked]:
-        """What reading begins with; refuses streams whose table was out of the publication since they were copied (B9)."""
+        """What reading begins with; refuses streams whose table has left the publication since their copy (B9, B10)."""
         found = publication.find(self._session, self._options.publication)
         captures = self._captures([spec for spec, _ in wanted.values()])
         tables = [capture.table for capture in captures.values()]

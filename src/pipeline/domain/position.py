@@ -27,6 +27,10 @@ _COMMIT_SHIFT = _ORDINAL_BITS + _PHASE_BITS
 _EPOCH_SHIFT = _COMMIT_SHIFT + 64
 
 
+def _copied(parts: Mapping[str, Component]) -> dict[str, Component]:
+    return dict(parts)
+
+
 @attrs.frozen
 class Position:
     """A place in a source: one ordered component for each partition of it (``{"lsn": 4711}``, ``{"0": 17, "1": 4}``).
@@ -34,7 +38,7 @@ class Position:
     Components of one partition are compared as numbers or as text, never mixed.
     """
 
-    parts: Mapping[str, Component] = attrs.field(converter=dict)
+    parts: Mapping[str, Component] = attrs.field(converter=_copied)
 
     def __hash__(self) -> int:
         return hash(self.encode())
