@@ -1,88 +1,81 @@
-"""Builds change tables from plain Python values, for tests that say what happened row by row."""
+"""Change tables written row by row, for tests of the domain. Real batches come from sources, column by column."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import attrs
+import numpy as np
 import pyarrow as pa
 
-from pipeline.domain.change import COMMIT_AT, OLD_KEY, OP, SEQUENCE, UNCHANGED, Operation, change_schema
-from pipeline.domain.position import PHASE_LOG, PHASE_SNAPSHOT, Sequence
+from pipeline.domain.change import (
+    COMMIT_AT,
+    COMMIT_AT_TYPE,
+    OLD_KEY,
+    OP,
+    SEQUENCE,
+    UNCHANGED,
+    UNCHANGED_TYPE,
+    ChangeBatch,
+    Misfit,
+    Operation,
+    change_schema,
+)
+from pipeline.domain.position import pack_sequences
 from pipeline.domain.schema import StreamSchema
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+#: One change: the operation and its values; ``unchanged`` and ``old`` are given where the log would give them.
+Row = tuple[Operation, Mapping[str, Any]]
 
 
-@attrs.frozen
-class Told:
-    """A change as a test tells it: values by column (missing: null), and when it happened."""
-
-    op: Operation
-    sequence: Sequence
-    commit_at: datetime
-    values: Mapping[str, object] = attrs.field(factory=dict)
-    unchanged: tuple[str, ...] | None = None
-    old_key: Mapping[str, object] | None = None
+def change(op: Operation, *, unchanged: Sequence[str] = (), old: Mapping[str, Any] | None = None, **values: Any) -> Row:
+    """A change in the form that ``changes`` takes."""
+    extra = {UNCHANGED: list(unchanged) or None, OLD_KEY: dict(old) if old else None}
+    return op, {**values, **extra}
 
 
-@attrs.define
-class Log:
-    """Tells changes in order; ``commit()`` begins the next transaction, a second later unless said otherwise."""
-
-    epoch: int = 0
-    lsn: int = 100
-    ordinal: int = 0
-    at: datetime = START
-
-    def commit(self, *, after: timedelta = timedelta(seconds=1)) -> Log:
-        """Begin the next transaction."""
-        self.lsn += 10
-        self.ordinal = 0
-        self.at += after
-        return self
-
-    def insert(self, **values: object) -> Told:
-        """A row is inserted."""
-        return self._told(Operation.INSERT, values)
-
-    def update(
-        self, *, unchanged: tuple[str, ...] | None = None, old_key: Mapping[str, object] | None = None, **values: object
-    ) -> Told:
-        """A row is updated, all columns given but ``unchanged`` ones."""
-        return attrs.evolve(self._told(Operation.UPDATE, values), unchanged=unchanged, old_key=old_key)
-
-    def delete(self, **key: object) -> Told:
-        """A row is deleted."""
-        return self._told(Operation.DELETE, key)
-
-    def truncate(self) -> Told:
-        """All rows are gone."""
-        return self._told(Operation.TRUNCATE, {})
-
-    def snapshot(self, **values: object) -> Told:
-        """A row is copied."""
-        return self._told(Operation.SNAPSHOT, values)
-
-    def _told(self, op: Operation, values: Mapping[str, object]) -> Told:
-        phase = PHASE_SNAPSHOT if op is Operation.SNAPSHOT else PHASE_LOG
-        sequence = Sequence(self.epoch, self.lsn, phase, self.ordinal)
-        self.ordinal += 1
-        return Told(op, sequence, self.at, values)
+def insert(**values: Any) -> Row:
+    """An insert."""
+    return change(Operation.INSERT, **values)
 
 
-def change_table(schema: StreamSchema, changes: Iterable[Told]) -> pa.Table:
-    """The changes as a table that follows ``change_schema(schema)``."""
-    told = list(changes)
-    arrays = [pa.array([one.values.get(column.name) for one in told], column.type) for column in schema.columns]
-    expected = change_schema(schema)
-    arrays += [
-        pa.array([int(one.op) for one in told], expected.field(OP).type),
-        pa.array([one.sequence.pack() for one in told], expected.field(SEQUENCE).type),
-        pa.array([one.commit_at for one in told], expected.field(COMMIT_AT).type),
-        pa.array([one.unchanged for one in told], expected.field(UNCHANGED).type),
-    ]
+def update(**values: Any) -> Row:
+    """An update."""
+    return change(Operation.UPDATE, **values)
+
+
+def delete(**values: Any) -> Row:
+    """A delete."""
+    return change(Operation.DELETE, **values)
+
+
+def truncate() -> Row:
+    """A truncate."""
+    return change(Operation.TRUNCATE)
+
+
+def changes(schema: StreamSchema, rows: Sequence[Row], *, first_commit: int = 1) -> pa.Table:
+    """A change table, each row a commit of its own from ``first_commit`` on."""
+    count = len(rows)
+    columns: dict[str, Any] = {
+        column.name: pa.array([values.get(column.name) for _, values in rows], column.type) for column in schema.columns
+    }
+    columns[OP] = pa.array([op.value for op, _ in rows], pa.int8())
+    columns[SEQUENCE] = pack_sequences(0, np.arange(first_commit, first_commit + count), 1, np.zeros(count))
+    columns[COMMIT_AT] = pa.array([0] * count, COMMIT_AT_TYPE)
+    columns[UNCHANGED] = pa.array([values[UNCHANGED] for _, values in rows], UNCHANGED_TYPE)
     if schema.key:
-        arrays.append(pa.array([one.old_key for one in told], expected.field(OLD_KEY).type))
-    return pa.Table.from_arrays(arrays, schema=expected)
+        columns[OLD_KEY] = pa.array([values[OLD_KEY] for _, values in rows], schema.key_type())
+    return pa.table(columns, schema=change_schema(schema))
+
+
+def batch(
+    schema: StreamSchema, rows: Sequence[Row], *, misfits: tuple[Misfit, ...] = (), first_commit: int = 1
+) -> ChangeBatch:
+    """A batch of the stream ``orders``."""
+    return ChangeBatch("orders", schema, changes(schema, rows, first_commit=first_commit), misfits)
+
+
+def misfit(column: str, texts: Mapping[int, str], reason: str = "does not fit") -> Misfit:
+    """Misfits of a column by row number."""
+    return Misfit(column, pa.array(list(texts), pa.int64()), pa.array(list(texts.values()), pa.string()), reason)

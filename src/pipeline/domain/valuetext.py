@@ -18,7 +18,7 @@ durations                 count of their unit                                   
 lists, structs            their JSON                                             array, object
 ========================  =====================================================  =============
 
-Years before 0 and after 9999 are written with as many digits as they have (``-0044``, ``294276``).
+Years before 0 and after 9999 are written with as many digits as they have (``-44``, ``294276``).
 """
 
 from __future__ import annotations
