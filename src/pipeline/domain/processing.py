@@ -111,7 +111,7 @@ def _checked(batch: ChangeBatch, processor: Processor) -> ChangeBatch:
         fault = "columns"
     elif result.row_count != batch.row_count or not result.table[SEQUENCE].equals(batch.table[SEQUENCE]):
         fault = "rows or their order"
-    elif not all(result.table[name].equals(batch.table[name]) for name in metadata):
+    elif not all(_same(result.table[name], batch.table[name]) for name in metadata):
         fault = "metadata"
     else:
         return result
@@ -119,6 +119,13 @@ def _checked(batch: ChangeBatch, processor: Processor) -> ChangeBatch:
         f"A processor changed the {fault} of a batch.",
         where=f"stream {batch.stream}, processor {getattr(processor, '__name__', type(processor).__name__)}",
         hint="Processors may change values only.",
+    )
+
+
+def _same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> bool:
+    """Whether two columns hold the same values, NaN in an old key included."""
+    return bool(left.equals(right)) or (
+        pa.types.is_struct(left.type) and texts(one_array(left)).equals(texts(one_array(right)))
     )
 
 
