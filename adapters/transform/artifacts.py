@@ -19,8 +19,12 @@ _OTHER_STATUS = {"no-op": "skipped"}
 
 #: What the macro ``audit`` says; counts and test names, no values.
 _AUDIT = re.compile(r"audit: (\d+) rows fail the test (\w+)")
-#: Classes of errors as dbt, DuckDB and Snowflake put them in front of their messages.
-_CLASS = re.compile(r"(?:^|\n)\s*([A-Z][A-Za-z ]{0,40} (?:Error|Exception))\b")
+#: Classes of errors as dbt and DuckDB put them in front of their messages; listed, since values may look like one.
+_CLASS = re.compile(
+    r"(?:^|\n)\s*((?:Compilation|Database|Parsing|Runtime|Binder|Catalog|Connection|Constraint|Conversion|Dependency"
+    r"|Internal|Interrupt|Invalid Input|IO|Mismatch Type|Not implemented|Out of Memory|Out of Range|Parser|Permission"
+    r"|Sequence|Serialization|Syntax|TransactionContext|Transaction) Error)\b"
+)
 _SNOWFLAKE = re.compile(r"\b(\d{6} \([0-9A-Z]{5}\))")
 
 

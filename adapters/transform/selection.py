@@ -11,12 +11,12 @@ from collections.abc import Collection, Sequence
 def arguments(tables: Collection[str] | None, select: Sequence[str]) -> list[str]:
     """The arguments of ``dbt build`` for everything downstream of ``tables`` (None: everything) within ``select``.
 
-    A table counts as source and as changelog: sources are found by the table's name alone. Of the tests only those
-    run whose every model is selected or upstream of what is.
+    A table counts as source and as changelog: sources are found by the table's name alone. Tests of what
+    is selected run too, also those that compare it with a model that is not.
     """
     if tables is None:
         parts = list(select)
     else:
         behind = [f"source:*.{table}+" for table in sorted(tables)]
         parts = [f"{part},{own}" for part in behind for own in select] if select else behind
-    return ["--select", *parts, "--indirect-selection", "buildable"] if parts else []
+    return ["--select", *parts] if parts else []

@@ -100,21 +100,26 @@ _AT = "TIMESTAMPTZ '2026-11-01 00:00+00' + to_minutes({})"
 #: Rows of each table for ``n`` from 1 to the number of orders; customers and products are fewer.
 _SEED = {
     "customers": """SELECT n, md5('c' || n)::UUID, 'Customer ' || n, 'customer' || n || '@example.com',
-        ['standard', 'silver', 'gold'][n % 3 + 1], ['books', 'music'][1:n % 3], '{"language": "en", "newsletter": true}',
+        ['standard', 'silver', 'gold'][n % 3 + 1], ['books', 'music'][1:n % 3],
+        '{"language": "en", "newsletter": true}',
         DATE '1980-01-01' + n::INTEGER % 9000, TIMESTAMPTZ '2026-01-01 00:00+00', TIMESTAMPTZ '2026-01-01 00:00+00'
         FROM range(1, 2 + $count // 2) t(n)""",
     "addresses": """SELECT n, 1, n || ' Example Street', 'Springfield', '00000', 'US', true,
         TIMESTAMPTZ '2026-01-01 00:00+00' FROM range(1, 2 + $count // 2) t(n)""",
     "products": """SELECT 'SKU-' || n, 'Product ' || n, 'books', n + 0.99, NULL, '{"colour": "red"}', ['new'],
-        repeat('long ', 1800), false, TIMESTAMPTZ '2026-01-01 00:00+00' FROM range(0, least(1000, 1 + $count // 3)) t(n)""",
-    "order_items": """SELECT n, l, 'SKU-' || (n + l) % least(1000, 1 + $count // 3), 1 + (n + l) % 3, 10 + n % 7 + 0.50, 0
+        repeat('long ', 1800), false, TIMESTAMPTZ '2026-01-01 00:00+00'
+        FROM range(0, least(1000, 1 + $count // 3)) t(n)""",
+    "order_items": """SELECT n, l, 'SKU-' || (n + l) % least(1000, 1 + $count // 3), 1 + (n + l) % 3,
+        10 + n % 7 + 0.50, 0
         FROM range(1, $count + 1) t(n), range(1, 3) u(l)""",
-    "orders": """SELECT order_id, 1 + order_id % (1 + $count // 2), CASE WHEN order_id % 9 = 0 THEN 'cancelled' ELSE 'paid' END,
+    "orders": """SELECT order_id, 1 + order_id % (1 + $count // 2),
+        CASE WHEN order_id % 9 = 0 THEN 'cancelled' ELSE 'paid' END,
         'EUR', sum(quantity * unit_price - discount_amount), NULL,
         TIMESTAMPTZ '2026-01-01 00:00+00' + to_hours(order_id % 2400), NULL, TIMESTAMPTZ '2026-01-01 00:00+00'
         FROM changelog.shop__order_items GROUP BY order_id ORDER BY order_id""",
-    "payments": """SELECT md5('p' || order_id)::UUID, order_id, 'card', total_amount, '{"provider": "example", "attempts": 1}',
-        placed_at + to_minutes(3) FROM changelog.shop__orders ORDER BY order_id""",
+    "payments": """SELECT md5('p' || order_id)::UUID, order_id, 'card', total_amount,
+        '{"provider": "example", "attempts": 1}', placed_at + to_minutes(3)
+        FROM changelog.shop__orders ORDER BY order_id""",
 }
 
 
@@ -265,7 +270,8 @@ class ShopWarehouse:
             )
         elif table in SOFT_DELETE:
             connection.execute(
-                f"UPDATE {name} SET _cdc_deleted = true, _cdc_op = 'delete', _cdc_load = {self.load_number} WHERE {where}",
+                f"UPDATE {name} SET _cdc_deleted = true, _cdc_op = 'delete', _cdc_load = {self.load_number}"
+                f" WHERE {where}",
                 values,
             )
         else:

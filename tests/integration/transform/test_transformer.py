@@ -67,21 +67,14 @@ def test_only_models_behind_the_changed_tables_run(transformer: DbtTransformer, 
     assert transformer.build({"shop__not_modelled"}).nodes == ()
 
 
-def test_a_failing_test_keeps_the_previous_table_and_what_is_behind_it(
+def test_a_table_that_fails_its_test_never_replaces_the_previous_one(
     transformer: DbtTransformer, warehouse: ShopWarehouse
 ) -> None:
     transformer.build()
     before = warehouse.marts()
-    double = warehouse.row("orders", "order_id = 3")
-    warehouse.load(Change("orders", "update", warehouse.row("orders", "order_id = 4") | {"status": "shipped"}))
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("INSERT INTO staging.shop__order_items SELECT * FROM staging.shop__order_items LIMIT 1")
-    result = transformer.build({"shop__orders"})
-    assert double
-    failed = _only(result, "fct_order_items")
-    assert (failed.status, failed.message) == ("success", "")  # order 4 is not the doubled one: its rows are fine
     warehouse.load(Change("orders", "update", warehouse.row("orders", "order_id = 1") | {"status": "shipped"}))
-    before = warehouse.marts()
     result = transformer.build({"shop__orders"})
     failed = _only(result, "fct_order_items")
     assert (failed.status, failed.message) == (
@@ -152,7 +145,7 @@ def test_a_broken_project_is_an_error_that_names_the_class(
     model.write_text("select * from {{ ref('no_such_model') }}")
     with pytest.raises(TransformFailed) as raised:
         transformer.build()
-    assert raised.value.facts == {"error_class": "CompilationError"}
+    assert raised.value.facts == {"error_class": "TargetNotFoundError"}
     assert "dbt parse --project-dir" in raised.value.hint
 
 
@@ -198,10 +191,10 @@ def test_a_file_that_stays_locked_is_an_error_that_says_so(warehouse: ShopWareho
     system = SystemSpec("duckdb", "warehouse", {"path": str(warehouse.path)})
     transformer = build("dbt", {"warehouse": system, "lock_timeout_s": 0.2})
     try:
-        with duckdb.connect(str(warehouse.path)):
-            with pytest.raises(WarehouseUnreachable, match="held by another process for more than 0.2 s"):
-                transformer.build()
-        assert transformer.build({"shop__products"}).failed == ()
+        with duckdb.connect(str(warehouse.path)), pytest.raises(WarehouseUnreachable) as raised:
+            transformer.build()
+        assert raised.value.what == "the file is held by another process for more than 0.2 s"
+        assert transformer.build().failed == ()
     finally:
         transformer.close()
 
@@ -264,7 +257,15 @@ def test_no_process_outlives_a_parent_that_is_killed(warehouse: ShopWarehouse, f
 
 def test_the_project_parses_for_snowflake_without_a_connection(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "parse", "--target", "snowflake", "--no-version-check"],
+        [
+            sys.executable,
+            "-c",
+            "from dbt.cli.main import cli; cli()",
+            "parse",
+            "--target",
+            "snowflake",
+            "--no-version-check",
+        ],
         cwd=ROOT / "dbt",
         env={
             **os.environ,
