@@ -16,15 +16,16 @@ _POLL_S = 0.1
 
 
 class Prefetch(Generic[Item]):
-    """Iterates over what ``produce`` returns, at most ``depth`` items ahead, until it returns the sentinel ``None``.
+    """Iterates over what ``produce`` returns, at most ``depth`` items ahead.
 
-    An exception of the producer is raised in the consumer, in its place of the order. Leaving the context stops the
+    ``produce`` returns None where there is nothing just now and is then called again; it raises ``StopIteration`` at
+    the end. Any other exception is raised in the consumer, in its place of the order. Leaving the context stops the
     producer after its current call and waits for it.
     """
 
     def __init__(self, produce: Callable[[], Item | None], *, depth: int = 1) -> None:
         self._produce = produce
-        self._items: queue.Queue[Item | BaseException | None] = queue.Queue(maxsize=depth)
+        self._items: queue.Queue[Item | BaseException] = queue.Queue(maxsize=depth)
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
 
@@ -34,31 +35,30 @@ class Prefetch(Generic[Item]):
 
     def __exit__(self, *_: object) -> None:
         self._cancelled.set()
-        while self._thread.is_alive():
-            self._discard()
-            self._thread.join(_POLL_S)
+        self._thread.join()
 
     def __iter__(self) -> Iterator[Item]:
         while True:
             item = self._items.get()
-            if item is None:
+            if isinstance(item, StopIteration):
                 return
             if isinstance(item, BaseException):
                 raise item
             yield item
 
     def _run(self) -> None:
-        item: Item | BaseException | None = None
         while not self._cancelled.is_set():
+            item: Item | BaseException | None
             try:
                 item = self._produce()
             except BaseException as error:  # handed over to the consumer, whatever it is
                 item = error
-            self._put(item)
-            if item is None or isinstance(item, BaseException):
+            if item is not None:
+                self._put(item)
+            if isinstance(item, BaseException):
                 return
 
-    def _put(self, item: Item | BaseException | None) -> None:
+    def _put(self, item: Item | BaseException) -> None:
         while not self._cancelled.is_set():
             try:
                 self._items.put(item, timeout=_POLL_S)
@@ -66,13 +66,7 @@ class Prefetch(Generic[Item]):
                 continue
             return
 
-    def _discard(self) -> None:
-        try:
-            self._items.get_nowait()
-        except queue.Empty:
-            return
-
 
 def ahead(items: Iterator[Item], *, depth: int = 1) -> Prefetch[Item]:
     """Run an iterator in a thread, at most ``depth`` items ahead of its consumer."""
-    return Prefetch(lambda: next(items, None), depth=depth)
+    return Prefetch(lambda: next(items), depth=depth)

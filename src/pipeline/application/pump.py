@@ -142,12 +142,10 @@ def _readable(session: Session, states: dict[str, StreamState]) -> dict[str, tup
 
 
 def _next(session: Session, reader: LogReader) -> GroupBatch | None:
-    """The next batch; None, which ends the prefetch, once a stop was asked for."""
-    while not session.stop.is_set():
-        batch = reader.next(WAIT_S)
-        if batch is not None:
-            return batch
-    return None
+    """The next batch, None if there is none just now; ends the prefetch once a stop was asked for."""
+    if session.stop.is_set():
+        raise StopIteration
+    return reader.next(WAIT_S)
 
 
 def _back_off(session: Session, failures: int, error: PipelineError) -> None:

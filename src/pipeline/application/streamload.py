@@ -13,7 +13,7 @@ from pipeline.domain.change import ChangeBatch
 from pipeline.domain.checkpoint import StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.evolution import Evolution, conform, evolve
-from pipeline.domain.loading import LoadStep, Migration, Target
+from pipeline.domain.loading import LoadStep, Migration, SchemaChange, Target
 from pipeline.domain.planning import plan_steps
 from pipeline.domain.processing import process, processed_schema
 from pipeline.domain.quarantine import Waiting, judge
@@ -75,7 +75,9 @@ def evolve_state(
     """The stream's state after its tables follow ``incoming`` schemas in order, the migration that brings them
     there (None if nothing changes), and phrases of what changed. Raises ``SchemaRefused``.
     """
-    schema, changes, phrases = state.schema, [], []
+    schema = state.schema
+    changes: list[SchemaChange] = []
+    phrases: list[str] = []
     for after in incoming:
         evolution: Evolution = evolve(
             schema,
