@@ -21,7 +21,9 @@ UNBOUNDED_NUMERIC = pa.decimal128(38, 9)
 MAX_PRECISION = 38
 
 NUMERIC_OID = 1700
-INET_OID = 869
+
+#: Types of PostgreSQL's own whose cast to text is not their output: inet (adds the netmask), xml (keeps a declaration).
+CAST_DIFFERS = frozenset({869, 142})
 
 #: Object ids below this one are PostgreSQL's own and never change between servers.
 FIRST_USER_OID = 16384
@@ -97,13 +99,13 @@ def select_expression(source: SourceColumn, quoted: str) -> tuple[str, bool]:
     """The SQL expression by which a snapshot reads the column, and whether ADBC gives ``column.type`` for it.
 
     If not it gives the text of the type's output function, which is what the log carries: a cast to text does that
-    for the built-in types but inet (the cast adds the netmask); others might define a cast of their own.
+    for most built-in types; types made by users may have a cast of their own.
     """
     entry = _entry(source)
     oid = _oid(source)
     if entry.native:
         return quoted, True
-    if oid == INET_OID or oid >= FIRST_USER_OID:
+    if oid in CAST_DIFFERS or oid >= FIRST_USER_OID:
         return f"CASE num_nulls({quoted}) WHEN 0 THEN concat({quoted}) END", False
     return f"({quoted})::text", False
 

@@ -107,6 +107,7 @@ def test_types_that_only_look_like_arrays_stay_text(oid: int) -> None:
         (column("price", oid=99999, base_oid=23), ('"c"', True)),
         (column("jsonb", oid=3802), ('("c")::text', False)),
         (column("integer[]", oid=1007, element_oid=23, element_name="int4"), ('("c")::text', False)),
+        (column("xml", oid=142), ('CASE num_nulls("c") WHEN 0 THEN concat("c") END', False)),
         (column("inet", oid=869), ('CASE num_nulls("c") WHEN 0 THEN concat("c") END', False)),
         (column("public.citext", oid=16400), ('CASE num_nulls("c") WHEN 0 THEN concat("c") END', False)),
     ],
