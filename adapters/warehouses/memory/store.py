@@ -198,6 +198,7 @@ class Store:
     states: dict[str, dict[str, StreamState]] = attrs.field(factory=dict)
     tables: dict[str, Table] = attrs.field(factory=dict)
     audits: list[Audit] = attrs.field(factory=list)
+    transformed: dict[str, int] = attrs.field(factory=dict)
     foreign: set[str] = attrs.field(factory=set)
 
 

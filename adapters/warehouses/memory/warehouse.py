@@ -161,6 +161,24 @@ class MemoryWarehouse:
         loads = [audit.record() for audit in self._store.audits if audit.checkpoint.group == group]
         return loads[::-1][:limit]
 
+    def changed_since(self, group: str, load: int) -> frozenset[str]:
+        """The streams that later loads changed; a copy of an empty table is the one load that read nothing."""
+        return frozenset(
+            stream
+            for audit in self._store.audits
+            if audit.checkpoint.group == group and audit.checkpoint.load > load
+            for stream, counts in audit.counts.items()
+            if counts.changelog_count or not counts.read_count
+        )
+
+    def transformed(self, group: str) -> int:
+        """The load that marts are built up to."""
+        return self._store.transformed.get(group, -1)
+
+    def set_transformed(self, group: str, load: int) -> None:
+        """Record it."""
+        self._store.transformed[group] = load
+
     def query(self, sql: str) -> pa.Table:
         """Run a query over copies of the staging tables, changelogs and quarantine, by an embedded DuckDB."""
         try:
