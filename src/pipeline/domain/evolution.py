@@ -235,7 +235,7 @@ def _added(fate: _Fate, name: str) -> Column:
 
 
 def _default(default: pa.Scalar | None, kind: pa.DataType) -> pa.Scalar | None:
-    return None if default is None or default.type == kind else default.cast(kind)
+    return None if default is None else default.cast(kind)
 
 
 def _ordered_renames(wishes: Iterable[tuple[Column, str]]) -> list[RenameColumn]:

@@ -39,9 +39,9 @@ def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
     """The steps that load ``changes``, which follow ``change_schema(target.schema)`` in sequence order.
 
     Truncates in a row open a step that holds them and what follows; the first is applied, since it leaves the others
-    nothing to do. Their rows are among its changes and count as applied. In mirror mode nothing is written that a later truncate removes: such
-    changes count as compacted, like those that a later change of the same key made unnecessary. In append mode there
-    is one step, every change is applied and a truncate is a row like any other.
+    nothing to do. Their rows are among its changes and count as applied. In mirror mode nothing is written that a
+    later truncate removes: such changes count as compacted, like those that a later change of the same key made
+    unnecessary. In append mode there is one step, every change is applied and a truncate is a row like any other.
     """
     if changes.num_rows == 0:
         return ()
