@@ -23,6 +23,16 @@ from pipeline.domain.schema import StreamSchema
 _SETTINGS = "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c bytea_output=hex -c extra_float_digits=1"
 _MARK = "end-of-recording"
 
+#: The server notices that its reader has gone only after a while.
+_DROP = """
+do $$ begin
+  while exists (select from pg_replication_slots where slot_name = '{slot}' and active) loop
+    perform pg_sleep(0.01);
+  end loop;
+  perform pg_drop_replication_slot('{slot}');
+end $$
+"""
+
 _COLUMNS = """
 select a.attname, a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), t.typname, t.typtype,
        b.oid, b.typname, case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
@@ -119,7 +129,7 @@ def recording(
             f"select pg_create_logical_replication_slot('{database}', 'pgoutput')",
         )
         yield recorder
-        recorder.run(f"select pg_drop_replication_slot('{database}')")
+        recorder.run(_DROP.format(slot=database))
 
 
 def _stream(dsn: str) -> Iterator[bytes]:

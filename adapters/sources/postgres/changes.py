@@ -102,10 +102,15 @@ def _fields(frames: Frames, stretch: Stretch, *, operations: np.ndarray) -> tupl
     wanted = tuple(column is not None for column in stretch.tracked.columns)
     at = frames.starts[stretch.frame] + 5
     markers = frames.bytes[at]
+    is_old = (markers == _OLD_KEY) | (markers == _OLD_ROW)
+    expected = np.where(operations == Operation.DELETE, is_old, markers == _NEW)
+    expected |= (operations == Operation.UPDATE) & is_old
+    if not expected.all():
+        raise malformed("a row is of a kind that its message cannot have")
     first, ends = walk(frames, at + 1, wanted=wanted)
     current = [field for field in first if field is not None]
     older: list[Field] = []
-    replaced = np.flatnonzero((operations == Operation.UPDATE) & (markers != _NEW))
+    replaced = np.flatnonzero((operations == Operation.UPDATE) & is_old)
     if len(replaced):
         after = ends[replaced]
         if (frames.bytes[after] != _NEW).any():

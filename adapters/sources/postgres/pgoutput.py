@@ -7,6 +7,7 @@ two-phase commit are not asked for, so their messages are refused.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -91,7 +92,10 @@ class Decoder:
 
         Raises ``SourceError`` where the log is not as the protocol says; the decoder is of no use afterwards.
         """
-        parts = [self._decode(chunk) for chunk in chunked(frames, max_bytes=CHUNK_BYTES, max_count=CHUNK_FRAMES)]
+        try:
+            parts = [self._decode(chunk) for chunk in chunked(frames, max_bytes=CHUNK_BYTES, max_count=CHUNK_FRAMES)]
+        except (IndexError, struct.error) as error:
+            raise malformed("a message is shorter than it says") from error
         if len(parts) == 1:
             return parts[0]
         covered: dict[str, int] = {}

@@ -24,6 +24,9 @@ Misfits = list[tuple[pa.Int64Array, pa.StringArray, str]]
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
 
+#: What a 128-bit decimal holds for certain.
+MAX_DIGITS = 38
+
 #: Years 1 to 9999 in microseconds since 1970, both inclusive.
 FIRST_MICROSECOND = -62_135_596_800_000_000
 LAST_MICROSECOND = 253_402_300_799_999_999
@@ -33,11 +36,15 @@ _NOT_UTF8 = "bytes that are not UTF-8"
 
 @attrs.frozen
 class _Codec:
-    """``usual`` matches texts that ``cast`` is known to read right; ``odd`` reads any text, one at a time."""
+    """``usual`` matches texts that ``cast`` is known to read right; ``odd`` reads any text, one at a time.
+
+    Texts no longer than ``length`` may be given to ``cast`` unseen: it reads them right or refuses all of them.
+    """
 
     usual: str
     cast: Callable[[pa.Array], pa.Array]
     odd: Callable[[str], Outcome]
+    length: int | None = None
 
 
 def parse(column: Column, texts: pa.Array) -> tuple[pa.Array, Misfits]:
@@ -102,10 +109,11 @@ def _booleans(texts: pa.Array) -> tuple[pa.Array, Misfits]:
 
 
 def _numbers_and_times(texts: pa.Array, codec: _Codec) -> tuple[pa.Array, Misfits]:
-    try:
-        return codec.cast(texts), []
-    except pa.ArrowInvalid:
-        pass
+    if codec.length is None or (pc.max(pc.binary_length(texts)).as_py() or 0) <= codec.length:
+        try:
+            return codec.cast(texts), []
+        except pa.ArrowInvalid:
+            pass
     usual = pc.fill_null(pc.match_substring_regex(texts, codec.usual), False)
     try:
         values = codec.cast(pc.if_else(usual, texts, None))
@@ -169,10 +177,14 @@ def _codec(kind: pa.DataType) -> _Codec:
 
 
 def _decimal(kind: pa.DataType, cast: Callable[[pa.Array], pa.Array]) -> _Codec:
+    """Arrow reads numbers of too many digits as other numbers, without an error: it must not see any.
+
+    Below 38 characters less those added by scaling no overflow is possible, and precision is checked by the cast.
+    """
     whole = kind.precision - kind.scale
     before = f"(?:0|[0-9]{{1,{whole}}})" if whole else "0"
-    after = rf"(?:\.[0-9]{{1,{kind.scale}}}0*)?" if kind.scale else r"(?:\.0+)?"
-    return _Codec(f"^-?{before}{after}$", cast, odd_values.decimal(kind))
+    after = rf"(?:\.[0-9]{{1,{kind.scale}}})?" if kind.scale else ""
+    return _Codec(f"^-?{before}{after}$", cast, odd_values.decimal(kind), length=MAX_DIGITS - kind.scale)
 
 
 def _within_years(cast: Callable[[pa.Array], pa.Array]) -> Callable[[pa.Array], pa.Array]:

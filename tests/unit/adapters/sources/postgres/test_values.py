@@ -204,22 +204,45 @@ def test_texts_may_come_in_other_layouts(layout: pa.DataType) -> None:
     assert (values.to_pylist(), misfits) == ([1, None, -5], [])
 
 
-@given(st.lists(st.none() | st.decimals(-(10**30), 10**30, allow_nan=True, places=None).map(str), max_size=12))
-def test_a_decimal_is_exact_or_a_misfit(texts: list[str | None]) -> None:
-    plain = [None if text is None else _as_postgres(text) for text in texts]
+@pytest.mark.parametrize(
+    "kind", [pa.decimal128(12, 2), pa.decimal128(38, 9), pa.decimal128(38, 0), pa.decimal128(38, 38)]
+)
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_decimals_of_every_length_are_exact_or_misfits(kind: pa.DataType, sign: str) -> None:
+    for whole in (1, 2, 10, 28, 29, 30, 37, 38, 39, 40, 77, 300):
+        for decimals in (0, 1, 2, 9, 10, 28, 38, 39, 77):
+            for zeros in (0, 1, 40):
+                text = sign + "9" * whole + ("." if decimals + zeros else "") + "7" * decimals + "0" * zeros
+                fits = whole <= kind.precision - kind.scale and decimals <= kind.scale
 
-    values, misfits = parse(Column("c", pa.decimal128(20, 4)), pa.array(plain, pa.string()))
+                values, misfits = parse(Column("c", kind), pa.array([text]))
+
+                assert (values[0].as_py(), len(misfits)) == ((Decimal(text), 0) if fits else (None, 1)), text
+
+
+@given(
+    st.sampled_from([pa.decimal128(20, 4), pa.decimal128(38, 9), pa.decimal128(5, 5), pa.decimal128(38, 0)]),
+    st.lists(st.none() | st.from_regex(r"-?(0|[1-9][0-9]{0,45})(\.[0-9]{1,45})?", fullmatch=True), max_size=8),
+)
+def test_a_decimal_is_exact_or_a_misfit(kind: pa.DataType, texts: list[str | None]) -> None:
+    values, misfits = parse(Column("c", kind), pa.array(texts, pa.string()))
 
     lost = {
         row: text for rows, shown, _ in misfits for row, text in zip(rows.to_pylist(), shown.to_pylist(), strict=True)
     }
-    for row, (text, value) in enumerate(zip(plain, values.to_pylist(), strict=True)):
-        if row in lost:
-            assert (value, lost[row]) == (None, text)
-            assert text == "NaN" or abs(Decimal(text)) >= 10**16 or Decimal(text) * 10**4 % 1 != 0
-        else:
-            assert value == (None if text is None else Decimal(text))
+    expected = [None if text is None or not _fits(text, kind) else Decimal(text) for text in texts]
+    assert values.to_pylist() == expected
+    assert lost == {row: text for row, text in enumerate(texts) if text is not None and not _fits(text, kind)}
 
 
-def _as_postgres(text: str) -> str:
-    return "NaN" if "NaN" in text else f"{Decimal(text):f}"
+def _fits(text: str, kind: pa.DataType) -> bool:
+    whole, _, decimals = text.removeprefix("-").partition(".")
+    return len(whole.lstrip("0")) <= kind.precision - kind.scale and len(decimals.rstrip("0")) <= kind.scale
+
+
+@given(st.lists(st.integers(-(10**25), 10**25), max_size=6))
+def test_an_integer_is_exact_or_a_misfit(numbers: list[int]) -> None:
+    values, misfits = parse(Column("c", pa.int64()), pa.array([str(number) for number in numbers], pa.string()))
+
+    fitting = [number if -(1 << 63) <= number < 1 << 63 else None for number in numbers]
+    assert (values.to_pylist(), sum(len(rows) for rows, _, _ in misfits)) == (fitting, fitting.count(None))
