@@ -16,8 +16,8 @@ from pipeline.domain.position import Position
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import Mode
 from pipeline.ports.warehouse import Warehouse
-from tests.support.told import change_table
 from tests.support.generator import LoadKind, PlayedLoad
+from tests.support.told import change_table
 
 GROUP = "shop"
 BEGUN_AT = datetime(2026, 2, 1, tzinfo=UTC)
@@ -44,9 +44,9 @@ class Driver:
         self.warehouse.begin(self.checkpoint)
         self.warehouse.migrate([Migration(self.target(mode)) for mode in self.modes])
 
-    def target(self, mode: Mode) -> Target:
-        """The staging table that is kept in this mode."""
-        return Target(mode.value, f"shop__{mode.value}", mode, self.schema, self.version)
+    def target(self, mode: Mode, *, built_as: Mode | None = None) -> Target:
+        """The staging table that loads keep in this mode, or that was rebuilt in another."""
+        return Target(mode.value, f"shop__{mode.value}", built_as or mode, self.schema, self.version)
 
     def play(self, played: PlayedLoad) -> None:
         """Migrate if a column was added, then load the pieces in one load."""
