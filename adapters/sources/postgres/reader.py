@@ -20,7 +20,7 @@ from pipeline.domain.position import Position
 from pipeline.domain.stream import BatchLimits
 
 #: A stream that pauses for so long has nothing more just now.
-QUIET_S = 0.002
+QUIET_S = 0.005
 
 #: How long a call may go on taking in what is there already.
 _GRACE_S = 1.0
