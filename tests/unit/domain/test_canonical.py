@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.canonical import decode_rows, is_whole, key_texts, row_texts
@@ -69,11 +69,13 @@ def test_decimals_of_different_scales_have_the_same_text() -> None:
     assert texts(narrow).to_pylist() == texts(wide).to_pylist() == ["1.5"]
 
 
+@settings(deadline=None)  # a slow machine is no fault
 @given(st.lists(st.none() | st.text()))
 def test_text_becomes_a_json_string(values: list[str | None]) -> None:
     assert [json.loads(text) for text in literals(pa.array(values, pa.string())).to_pylist()] == values
 
 
+@settings(deadline=None)  # a slow machine is no fault
 @given(st.lists(st.floats()))
 def test_floats_read_back_to_the_same_bits(values: list[float]) -> None:
     schema = StreamSchema((Column("x", pa.float64()),))
@@ -153,6 +155,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)  # a slow machine is no fault
 @given(ROWS)
 def test_rows_read_back_equal(rows: list[dict[str, Any]]) -> None:
     order = {name: number for number, name in enumerate(ALL_TYPES.names)}

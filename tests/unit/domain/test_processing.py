@@ -10,7 +10,7 @@ import attrs
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.change import OLD_KEY, OP, ChangeBatch, change_schema
@@ -80,6 +80,7 @@ def test_texts_of_misfits_are_masked(mask: str, expected: str | None) -> None:
     assert [found.texts.to_pylist() for found in result.misfits] == [[expected], ["x"]]
 
 
+@settings(deadline=None)  # a slow machine is no fault
 @given(st.lists(st.none() | st.text(max_size=3)))
 def test_equal_values_and_only_those_have_equal_hashes(values: list[str | None]) -> None:
     piece = batch(SCHEMA, [insert(id=number, email=value) for number, value in enumerate(values)])

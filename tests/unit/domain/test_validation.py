@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.change import OLD_KEY, OP, SEQUENCE, UNCHANGED, Operation
@@ -331,6 +331,7 @@ def naive(rows: list[dict[str, Any]]) -> list[list[str]]:
     return told
 
 
+@settings(deadline=None)  # a slow machine is no fault
 @given(st.lists(CHANGES, max_size=20))
 def test_columns_judge_as_rows_do(rows: list[Row]) -> None:
     piece = batch(SMALL, rows)
