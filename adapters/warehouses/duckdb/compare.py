@@ -40,9 +40,10 @@ def spooled(rows: Iterable[pa.Table], schema: StreamSchema) -> Iterator[pa.Table
 def compare(connection: duckdb.DuckDBPyConnection, target: Target, wanted: pa.Table, *, sample: int) -> Comparison:
     """Count what differs, with a sample of keys."""
     compared_count = _collect(connection, target, wanted)
-    counts = dict(connection.execute("SELECT kind, count(*) FROM differing GROUP BY kind").fetchall())
+    counts = dict(connection.execute('SELECT "_cdc_kind", count(*) FROM differing GROUP BY ALL').fetchall())
     names = sql.columns(target.schema.names)
-    query = f"SELECT {names} FROM differing ORDER BY list_position($kinds, kind), ALL LIMIT $sample"
+    query = f"""SELECT {names} FROM differing
+ORDER BY list_position($kinds, "_cdc_kind"), {names} LIMIT $sample"""
     shown = connection.sql(query, params={"kinds": list(_KINDS), "sample": sample}).to_arrow_table()
     texts = key_texts(shown.cast(target.schema.arrow()), target.schema).to_pylist()
     missing, extra, changed = (int(counts.get(kind, 0)) for kind in _KINDS)
@@ -54,8 +55,8 @@ def differences(connection: duckdb.DuckDBPyConnection, target: Target, wanted: p
     _collect(connection, target, wanted)
     schema = target.schema
     names = sql.columns(schema.names)
-    mend = connection.sql(f"SELECT {names} FROM differing WHERE kind <> 'extra'").to_arrow_table()
-    extra = connection.sql(f"SELECT {names} FROM differing WHERE kind = 'extra'").to_arrow_table()
+    mend = connection.sql(f"SELECT {names} FROM differing WHERE _cdc_kind <> 'extra'").to_arrow_table()
+    extra = connection.sql(f"SELECT {names} FROM differing WHERE _cdc_kind = 'extra'").to_arrow_table()
     return mend.cast(schema.arrow()), extra.cast(schema.arrow()).select(schema.key)
 
 
@@ -79,25 +80,26 @@ def collect_differences(target: Target, *, has_waiting: bool) -> str:
         number, match = "1", sql.same_key(target, "w", "h")
     else:
         # without a key equal rows are told apart by counting them, so that multisets are compared
-        number = f'row_number() OVER (PARTITION BY {sql.columns(names)}) AS "_number", 1'
+        number = f'row_number() OVER (PARTITION BY {sql.columns(names)}) AS "_cdc_number", 1'
         match = " AND ".join(f"w.{sql.quote(name)} IS NOT DISTINCT FROM h.{sql.quote(name)}" for name in names)
-        match += ' AND w."_number" = h."_number"'
+        match += ' AND w."_cdc_number" = h."_cdc_number"'
     values = ", ".join(
-        f'CASE WHEN w."_is_there" IS NULL THEN h.{name} ELSE w.{name} END AS {name}' for name in map(sql.quote, names)
+        f'CASE WHEN w."_cdc_is_there" IS NULL THEN h.{name} ELSE w.{name} END AS {name}'
+        for name in map(sql.quote, names)
     )
     differ = " OR ".join(f"w.{sql.quote(name)} IS DISTINCT FROM h.{sql.quote(name)}" for name in names)
     return f"""CREATE OR REPLACE TEMP TABLE differing AS
 WITH wanted AS (
-    SELECT {sql.columns(names)}, {number} AS "_is_there"
+    SELECT {sql.columns(names)}, {number} AS "_cdc_is_there"
     FROM wanted_rows AS t{_not_waiting(target, has_waiting=has_waiting)}
 ), held AS (
-    SELECT {_held_columns(target)}, {number} AS "_is_there" FROM {sql.staging(target)} AS t
+    SELECT {_held_columns(target)}, {number} AS "_cdc_is_there" FROM {sql.staging(target)} AS t
     WHERE "_cdc_current" AND NOT "_cdc_deleted"{_not_waiting(target, "AND", has_waiting=has_waiting)}
 )
-SELECT CASE WHEN h."_is_there" IS NULL THEN 'missing' WHEN w."_is_there" IS NULL THEN 'extra' ELSE 'changed' END
-    AS kind, {values}
+SELECT CASE WHEN h."_cdc_is_there" IS NULL THEN 'missing' WHEN w."_cdc_is_there" IS NULL THEN 'extra' ELSE 'changed' END
+    AS "_cdc_kind", {values}
 FROM wanted AS w FULL JOIN held AS h ON {match}
-WHERE h."_is_there" IS NULL OR w."_is_there" IS NULL OR {differ}"""
+WHERE h."_cdc_is_there" IS NULL OR w."_cdc_is_there" IS NULL OR {differ}"""
 
 
 def count_compared(target: Target, *, has_waiting: bool) -> str:

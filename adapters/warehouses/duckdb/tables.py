@@ -165,12 +165,13 @@ WHERE list_contains({sql.quote(UNCHANGED)}, $old)""",
     )
     if new not in target.schema.key:
         return
-    query = f"SELECT rowid, {sql.quote(OLD_KEY)}::VARCHAR FROM {table} WHERE {sql.quote(OLD_KEY)} IS NOT NULL"
-    for row, text in connection.execute(query).fetchall():
+    query = f"""SELECT "_cdc_sequence"::VARCHAR, {sql.quote(OLD_KEY)}::VARCHAR FROM {table}
+WHERE {sql.quote(OLD_KEY)} IS NOT NULL"""
+    for sequence, text in connection.execute(query).fetchall():
         renamed = {new if name == old else name: value for name, value in json.loads(text).items()}
         connection.execute(
-            f"UPDATE {table} SET {sql.quote(OLD_KEY)} = $text WHERE rowid = $row",
-            {"text": json.dumps(renamed, ensure_ascii=False, separators=(",", ":")), "row": row},
+            f'UPDATE {table} SET {sql.quote(OLD_KEY)} = $text WHERE "_cdc_sequence" = $sequence',
+            {"text": json.dumps(renamed, ensure_ascii=False, separators=(",", ":")), "sequence": int(sequence)},
         )
 
 

@@ -106,8 +106,8 @@ class DuckDBWarehouse:
 
     def rebuild(self, group: str, target: Target) -> None:
         """Replay the changelog in the target's mode."""
-        with self._transaction() as connection:
-            rebuild(connection, target)
+        with self._transaction() as connection, self._database.hold() as reader:
+            rebuild(connection, reader, target)
             connection.execute(
                 'UPDATE pipeline.streams SET mode = $mode WHERE "group" = $group AND stream = $stream',
                 {"mode": target.mode.value, "group": group, "stream": target.stream},

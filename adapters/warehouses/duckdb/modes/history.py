@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from adapters.warehouses.duckdb.sql import METADATA, Statement, columns, insert_state, same_key, staging
+from adapters.warehouses.duckdb.sql import METADATA, Statement, columns, insert_state, quote, same_key, staging
 from pipeline.domain.loading import Target, Truncation
 
 KEYS = '"history_keys"'
@@ -47,7 +47,8 @@ WHERE "_cdc_current" AND "_cdc_valid_from" < $sequence"""
 
 def upsert(target: Target, source: str) -> tuple[str, ...]:
     """Put states and the versions they touch in one chain per key."""
-    delete = f'DELETE FROM {staging(target)}\nWHERE rowid IN (SELECT "_row" FROM {TOUCHED})'
+    delete = f"""DELETE FROM {staging(target)} AS t USING {TOUCHED} AS h
+WHERE {same_key(target, "t", "h")} AND t."_cdc_valid_from" = h."_cdc_valid_from\""""
     return (_keys(target, source), _touched(target), delete, _chain(target, source))
 
 
@@ -86,15 +87,15 @@ def _keys(target: Target, source: str) -> str:
     keys = columns(target.schema.key)
     floor = _COMMIT.format('min("_cdc_sequence")')
     return f"""CREATE OR REPLACE TEMP TABLE {KEYS} AS
-SELECT {keys}, {floor} AS "_floor"
+SELECT {keys}, {floor} AS "_cdc_floor"
 FROM {source} GROUP BY {keys}"""
 
 
 def _touched(target: Target) -> str:
     return f"""CREATE OR REPLACE TEMP TABLE {TOUCHED} AS
-SELECT t.rowid AS "_row", k."_floor", t.*
+SELECT k."_cdc_floor", t.*
 FROM {staging(target)} AS t JOIN {KEYS} AS k ON {same_key(target, "t", "k")}
-WHERE t."_cdc_valid_to" IS NULL OR t."_cdc_valid_to" >= k."_floor\""""
+WHERE t."_cdc_valid_to" IS NULL OR t."_cdc_valid_to" >= k."_cdc_floor\""""
 
 
 def _chain(target: Target, source: str) -> str:
@@ -103,34 +104,36 @@ def _chain(target: Target, source: str) -> str:
     """
     data, keys = columns(target.schema.names), columns(target.schema.key)
     state = '"_cdc_op", "_cdc_sequence", "_cdc_commit_at", "_cdc_load", "_cdc_loaded_at"'
-    row = ", ".join(f"c{number} := {column}" for number, column in enumerate(data.split(", ")))
+    row = ", ".join(f"c{number} := {column}" for number, column in enumerate(map(quote, target.schema.names)))
     return f"""INSERT INTO {staging(target)} ({columns([*target.schema.names, *METADATA])})
 WITH earlier AS (
-    SELECT {columns(target.schema.key, "t")}, max(t."_cdc_valid_to_at") AS "_ended_at"
+    SELECT {columns(target.schema.key, "t")}, max(t."_cdc_valid_to_at") AS "_cdc_ended_at"
     FROM {staging(target)} AS t JOIN {KEYS} AS k ON {same_key(target, "t", "k")}
     GROUP BY ALL
 ), events AS (
-    SELECT {data}, {state}, "_cdc_valid_from_at" AS "_at", false AS "_is_delete"
-    FROM {TOUCHED} WHERE "_cdc_valid_from" < "_floor"
+    SELECT {data}, {state}, "_cdc_valid_from_at" AS "_cdc_at", false AS "_cdc_is_delete"
+    FROM {TOUCHED} WHERE "_cdc_valid_from" < "_cdc_floor"
     UNION ALL
     SELECT {data}, {state}, "_cdc_commit_at", "_cdc_op" = 'delete'
     FROM {source}
 ), valued AS (
-    SELECT *, struct_pack({row}) AS "_values" FROM events
+    SELECT *, struct_pack({row}) AS "_cdc_values" FROM events
 ), compared AS (
-    SELECT *, lag("_is_delete", 1, true) OVER chain AS "_is_gone", lag("_values") OVER chain AS "_before"
+    SELECT *, lag("_cdc_is_delete", 1, true) OVER chain AS "_cdc_is_gone",
+        lag("_cdc_values") OVER chain AS "_cdc_before"
     FROM valued WINDOW chain AS (PARTITION BY {keys} ORDER BY "_cdc_sequence")
 ), kept AS (
     SELECT * FROM compared
-    WHERE CASE WHEN "_is_delete" THEN NOT "_is_gone" ELSE "_is_gone" OR "_values" IS DISTINCT FROM "_before" END
+    WHERE CASE WHEN "_cdc_is_delete" THEN NOT "_cdc_is_gone"
+        ELSE "_cdc_is_gone" OR "_cdc_values" IS DISTINCT FROM "_cdc_before" END
 ), reached AS (
-    SELECT k.*, max(greatest(k."_at", e."_ended_at")) OVER (
+    SELECT k.*, max(greatest(k."_cdc_at", e."_cdc_ended_at")) OVER (
         PARTITION BY {columns(target.schema.key, "k")} ORDER BY k."_cdc_sequence"
-    ) AS "_reached_at"
+    ) AS "_cdc_reached_at"
     FROM kept AS k LEFT JOIN earlier AS e ON {same_key(target, "k", "e")}
 ), versions AS (
-    SELECT *, lead("_cdc_sequence") OVER chain AS "_next", lead("_reached_at") OVER chain AS "_next_at"
+    SELECT *, lead("_cdc_sequence") OVER chain AS "_cdc_next", lead("_cdc_reached_at") OVER chain AS "_cdc_next_at"
     FROM reached WINDOW chain AS (PARTITION BY {keys} ORDER BY "_cdc_sequence")
 )
-SELECT {data}, {state}, false, "_cdc_sequence", "_next", "_reached_at", "_next_at", "_next" IS NULL
-FROM versions WHERE NOT "_is_delete\""""
+SELECT {data}, {state}, false, "_cdc_sequence", "_cdc_next", "_cdc_reached_at", "_cdc_next_at", "_cdc_next" IS NULL
+FROM versions WHERE NOT "_cdc_is_delete\""""
