@@ -27,6 +27,9 @@ _OWN = "pipeline"
 
 EventDict = MutableMapping[str, Any]
 
+#: Context of the whole process: threads would not see context variables.
+_context: dict[str, object] = {}
+
 
 def configure(
     settings: LogSettings,
@@ -48,7 +51,7 @@ def configure(
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
+            _add_context,
             *_shared_processors(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -65,6 +68,7 @@ def configure(
 def close() -> None:
     """Flush and close what ``configure`` opened."""
     _install([], level="WARNING")
+    _context.clear()
 
 
 def logger() -> structlog.stdlib.BoundLogger:
@@ -74,8 +78,8 @@ def logger() -> structlog.stdlib.BoundLogger:
 
 
 def bind(**context: object) -> None:
-    """Add ``context`` to every line from here on, of every thread that starts later too where it copies context."""
-    structlog.contextvars.bind_contextvars(**context)
+    """Add ``context`` to every line of this process from here on, whichever thread it comes from."""
+    _context.update(context)
 
 
 def describe_exception(error: BaseException) -> list[dict[str, object]]:
@@ -123,13 +127,19 @@ class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
 
     def __init__(self, renderer: Any, *, redactor: Redactor) -> None:
         super().__init__(
-            foreign_pre_chain=[structlog.contextvars.merge_contextvars, _library_name, *_shared_processors()],
+            foreign_pre_chain=[_add_context, _library_name, *_shared_processors()],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redactor.mask(super().format(record))
+
+
+def _add_context(_: object, __: str, event: EventDict) -> EventDict:
+    for key, value in _context.items():
+        event.setdefault(key, value)
+    return event
 
 
 def _library_name(_: object, __: str, event: EventDict) -> EventDict:
