@@ -167,6 +167,7 @@ def encode_schema(schema: StreamSchema) -> str:
             "source_type": column.source_type,
             "json": column.json,
             "source_id": column.source_id,
+            "dropped": column.dropped,
             "has_default": column.default is not None,
         }
         fields.append(pa.field(column.name, column.type, column.nullable, {"column": json.dumps(facts)}))

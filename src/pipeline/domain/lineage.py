@@ -9,12 +9,10 @@ import attrs
 import numpy as np
 import pyarrow as pa
 
-from pipeline.domain.change import OLD_KEY, OP, Operation
+from pipeline.domain.change import OLD_KEY, OP
 from pipeline.domain.keying import key_codes
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.valuetext import one_array
-
-_GIVES_ALL = (Operation.INSERT, Operation.SNAPSHOT)
 
 
 @attrs.frozen(eq=False)
@@ -45,7 +43,7 @@ class Lineage:
     """Which events are about one and the same row of the source, whatever its keys.
 
     ``line`` numbers the lines, per event. ``base_key_row`` says for each line where ``Events.keys`` hold the key that
-    its row had before the batch; it means nothing for a line that began with an insert, which needs no base.
+    its row had before the batch; after an insert, which gives every value, nothing is taken from there.
     """
 
     line: np.ndarray
@@ -84,8 +82,7 @@ def trace(events: Events) -> Lineage:
     code, leaves = events.code[order], events.leaves[order]
     arrives = np.zeros(len(order), bool)
     arrives[1:] = events.leaves[:-1]
-    gives_all = np.isin(events.op[events.row], _GIVES_ALL) & ~events.leaves
-    starts = arrives[order] | gives_all[order]
+    starts = arrives[order]  # an insert needs no life of its own: it gives every value
     starts[0] = True
     starts[1:] |= (code[1:] != code[:-1]) | leaves[:-1]
     life = np.empty(len(order), np.int64)

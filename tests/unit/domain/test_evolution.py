@@ -222,6 +222,11 @@ def test_a_type_that_the_warehouse_cannot_change_in_place_is_a_new_column() -> N
     assert evolved(schema(A), schema(attrs.evolve(A, type=pa.string()))).schema.names == ("id", "a", "a_2")
 
 
+def test_a_column_that_still_fits_the_newest_of_its_columns_stays_there() -> None:
+    as_text = evolved(schema(A), schema(attrs.evolve(A, type=pa.string()))).schema
+    assert evolved(as_text, schema(A)) == Evolution(as_text)
+
+
 def test_values_of_another_type_are_left_out_where_the_contract_discards() -> None:
     flag = attrs.evolve(A, type=pa.bool_())
     assert evolved(schema(A), schema(flag), DISCARD) == Evolution(
