@@ -19,11 +19,11 @@
 {%- endmacro %}
 
 {% macro default__array_count(column) -%}
-    len({{ column }})
+    json_array_length(to_json({{ column }}))
 {%- endmacro %}
 
 {% macro snowflake__array_count(column) -%}
-    array_size({{ column }})
+    array_size(cast({{ column }} as array))
 {%- endmacro %}
 
 {#- The elements of a text array in order, separated by a comma and a space. -#}
@@ -32,11 +32,11 @@
 {%- endmacro %}
 
 {% macro default__array_text(column) -%}
-    array_to_string({{ column }}, ', ')
+    array_to_string(cast(to_json({{ column }}) as varchar[]), ', ')
 {%- endmacro %}
 
 {% macro snowflake__array_text(column) -%}
-    array_to_string({{ column }}, ', ')
+    array_to_string(cast({{ column }} as array), ', ')
 {%- endmacro %}
 
 {#- The calendar day of an instant in UTC, whatever the time zone of the session. -#}

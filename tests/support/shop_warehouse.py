@@ -19,11 +19,11 @@ Row = Mapping[str, Any]
 COLUMNS: dict[str, dict[str, str]] = {
     "customers": {
         "customer_id": "BIGINT",
-        "customer_uuid": "UUID",
+        "customer_uuid": "VARCHAR",
         "full_name": "VARCHAR",
         "email": "VARCHAR",
         "tier": "VARCHAR",
-        "interests": "VARCHAR[]",
+        "interests": "JSON",
         "preferences": "JSON",
         "born_on": "DATE",
         "created_at": "TIMESTAMPTZ",
@@ -46,7 +46,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "price": "DECIMAL(12, 2)",
         "weight_kg": "FLOAT",
         "attributes": "JSON",
-        "tags": "VARCHAR[]",
+        "tags": "JSON",
         "description": "VARCHAR",
         "is_discontinued": "BOOLEAN",
         "updated_at": "TIMESTAMPTZ",
@@ -71,7 +71,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "discount_amount": "DECIMAL(12, 2)",
     },
     "payments": {
-        "payment_id": "UUID",
+        "payment_id": "VARCHAR",
         "order_id": "BIGINT",
         "method": "VARCHAR",
         "amount": "DECIMAL(14, 2)",
@@ -99,14 +99,14 @@ _AT = "TIMESTAMPTZ '2026-11-01 00:00+00' + to_minutes({})"
 
 #: Rows of each table for ``n`` from 1 to the number of orders; customers and products are fewer.
 _SEED = {
-    "customers": """SELECT n, md5('c' || n)::UUID, 'Customer ' || n, 'customer' || n || '@example.com',
-        ['standard', 'silver', 'gold'][n % 3 + 1], ['books', 'music'][1:n % 3],
+    "customers": """SELECT n, md5('c' || n), 'Customer ' || n, 'customer' || n || '@example.com',
+        ['standard', 'silver', 'gold'][n % 3 + 1], to_json(['books', 'music'][1:n % 3]),
         '{"language": "en", "newsletter": true}',
         DATE '1980-01-01' + n::INTEGER % 9000, TIMESTAMPTZ '2026-01-01 00:00+00', TIMESTAMPTZ '2026-01-01 00:00+00'
         FROM range(1, 2 + $count // 2) t(n)""",
     "addresses": """SELECT n, 1, n || ' Example Street', 'Springfield', '00000', 'US', true,
         TIMESTAMPTZ '2026-01-01 00:00+00' FROM range(1, 2 + $count // 2) t(n)""",
-    "products": """SELECT 'SKU-' || n, 'Product ' || n, 'books', n + 0.99, NULL, '{"colour": "red"}', ['new'],
+    "products": """SELECT 'SKU-' || n, 'Product ' || n, 'books', n + 0.99, NULL, '{"colour": "red"}', '["new"]',
         repeat('long ', 1800), false, TIMESTAMPTZ '2026-01-01 00:00+00'
         FROM range(0, least(1000, 1 + $count // 3)) t(n)""",
     "order_items": """SELECT n, l, 'SKU-' || (n + l) % least(1000, 1 + $count // 3), 1 + (n + l) % 3,
@@ -117,7 +117,7 @@ _SEED = {
         'EUR', sum(quantity * unit_price - discount_amount), NULL,
         TIMESTAMPTZ '2026-01-01 00:00+00' + to_hours(order_id % 2400), NULL, TIMESTAMPTZ '2026-01-01 00:00+00'
         FROM changelog.shop__order_items GROUP BY order_id ORDER BY order_id""",
-    "payments": """SELECT md5('p' || order_id)::UUID, order_id, 'card', total_amount,
+    "payments": """SELECT md5('p' || order_id), order_id, 'card', total_amount,
         '{"provider": "example", "attempts": 1}', placed_at + to_minutes(3)
         FROM changelog.shop__orders ORDER BY order_id""",
 }

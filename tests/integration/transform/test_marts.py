@@ -178,6 +178,23 @@ def test_the_first_build_computes_every_mart(transformer: DbtTransformer, wareho
         True,
         datetime(2026, 1, 1, tzinfo=UTC),
     )
+    assert warehouse.query(
+        "SELECT interests, interest_count, language_code, has_newsletter FROM stg.stg_shop__customers"
+        " WHERE customer_id BETWEEN 1 AND 3 ORDER BY customer_id"
+    ) == [("books", 1, "en", True), ("books, music", 2, "en", True), ("", 0, "en", True)]
+    assert marts["dim_products"][1] == (
+        "SKU-1",
+        "Product 1",
+        "books",
+        Decimal("1.99"),
+        None,
+        "red",
+        "new",
+        9000,
+        False,
+        False,
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
     totals = warehouse.query(
         "SELECT CAST(placed_at AT TIME ZONE 'UTC' AS DATE) AS d, count(*), sum(total_amount) FROM staging.shop__orders"
         " WHERE status <> 'cancelled' GROUP BY d ORDER BY d"
