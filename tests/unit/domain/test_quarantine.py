@@ -139,6 +139,11 @@ def test_a_chain_of_key_changes_waits_as_a_whole() -> None:
     }
 
 
+def test_a_truncate_ends_a_key_change_that_waits() -> None:
+    rows = [update(id=2, a=-1, old={"id": 1}), truncate(), insert(id=1, a=1), delete(id=1)]
+    assert judged(rows)["passed"] == [2, 3, 4]
+
+
 def test_rows_without_a_key_never_wait_for_each_other() -> None:
     rows = [insert(id=1, a=-1), insert(id=1, a=1), truncate(), insert(id=1, a=-2)]
     assert judged(rows, schema=KEYLESS) == {
