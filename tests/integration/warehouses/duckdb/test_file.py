@@ -1,0 +1,280 @@
+"""The database file between processes: who holds it, who waits, and what a killed writer leaves (G1, G3, G6)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from adapters.warehouses.duckdb import build
+from adapters.warehouses.duckdb.warehouse import DuckDBWarehouse
+from pipeline.domain.change import change_schema
+from pipeline.domain.checkpoint import Checkpoint
+from pipeline.domain.errors import ConfigError, Fenced, SchemaRefused, WarehouseError, WarehouseUnreachable
+from pipeline.domain.finding import Level
+from pipeline.domain.loading import AddColumn, ChangeType, Migration, RenameColumn, Target
+from pipeline.domain.planning import plan_steps
+from pipeline.domain.position import Position, Sequence
+from pipeline.domain.schema import Column, StreamSchema
+from pipeline.domain.stream import Mode
+
+SCHEMA = StreamSchema([Column("id", pa.int64()), Column("note", pa.string())], key=["id"])
+TARGET = Target("orders", "shop__orders", Mode.MIRROR, SCHEMA)
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+BEGUN = Checkpoint("shop", Position({"lsn": 0}), load=0, epoch=0, at=AT)
+
+#: Opens the file as another program would, says so, and holds it until its input ends.
+HOLDER = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reader")
+print("open", flush=True)
+sys.stdin.read()
+connection.close()
+"""
+
+#: Loads a row and says so before it would commit, then waits to be killed.
+VICTIM = """
+import sys
+from tests.integration.warehouses.duckdb.test_file import BEGUN, TARGET, changes, following, warehouse_at
+from pipeline.domain.planning import plan_steps
+with warehouse_at(sys.argv[1]).load(BEGUN, following(BEGUN)) as load:
+    for step in plan_steps(TARGET, changes(1, "from the dead")):
+        load.apply(step)
+    print("applied", flush=True)
+    sys.stdin.read()
+"""
+
+
+def warehouse_at(path: str | Path, *, wait_s: float = 30) -> DuckDBWarehouse:
+    return build("warehouse", {"path": str(path), "wait_s": wait_s})
+
+
+def following(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint.next(Position({"lsn": checkpoint.load + 1}), at=AT)
+
+
+def changes(load: int, *notes: str, schema: StreamSchema = SCHEMA) -> pa.Table:
+    rows = [
+        {
+            "id": number,
+            "note": note,
+            "_cdc_op": 0,
+            "_cdc_sequence": Sequence(0, load, 1, number).pack(),
+            "_cdc_commit_at": AT,
+        }
+        for number, note in enumerate(notes)
+    ]
+    return pa.Table.from_pylist(rows, schema=change_schema(schema))
+
+
+def load(warehouse: DuckDBWarehouse, checkpoint: Checkpoint, *notes: str, target: Target = TARGET) -> Checkpoint:
+    after = following(checkpoint)
+    with warehouse.load(checkpoint, after) as opened:
+        for step in plan_steps(target, changes(after.load, *notes, schema=target.schema)):
+            opened.apply(step)
+        opened.commit({})
+    return after
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "shop.duckdb"
+
+
+@pytest.fixture
+def warehouse(path: Path) -> DuckDBWarehouse:
+    warehouse = warehouse_at(path)
+    warehouse.setup()
+    warehouse.begin(BEGUN)
+    warehouse.migrate([Migration(TARGET)])
+    return warehouse
+
+
+@contextmanager
+def process(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process that has said its first word."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": "src:."},
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline()
+            yield child
+        finally:
+            child.kill()
+
+
+def test_reading_before_setup_finds_nothing_and_makes_no_file(path: Path) -> None:
+    warehouse = warehouse_at(path)
+    found = (
+        warehouse.checkpoint("shop"),
+        warehouse.states("shop"),
+        warehouse.intended("shop"),
+        warehouse.audit("shop"),
+    )
+    assert (*found, warehouse.transformed("shop"), path.exists()) == (None, {}, False, [], -1, False)
+
+
+def test_the_file_is_free_between_calls_and_readers_see_commits(warehouse: DuckDBWarehouse, path: Path) -> None:
+    load(warehouse, BEGUN, "a", "b")
+    with process(HOLDER, str(path), "reader") as child:
+        assert child.poll() is None
+        assert warehouse.current(TARGET).to_pylist() == [{"id": 0, "note": "a"}, {"id": 1, "note": "b"}]
+
+
+@pytest.mark.parametrize("kind", ["reader", "writer"])
+def test_a_load_waits_until_another_program_lets_the_file_go(warehouse: DuckDBWarehouse, path: Path, kind: str) -> None:
+    with process(HOLDER, str(path), kind) as child:
+        done = threading.Thread(target=load, args=(warehouse, BEGUN, "a"))
+        done.start()
+        done.join(0.3)
+        waited = done.is_alive()
+        assert child.stdin is not None
+        child.stdin.close()
+        done.join(30)
+    assert waited
+    assert warehouse.current(TARGET).to_pylist() == [{"id": 0, "note": "a"}]
+
+
+def test_who_holds_the_file_too_long_is_named(warehouse: DuckDBWarehouse, path: Path) -> None:
+    with process(HOLDER, str(path), "writer") as child, pytest.raises(WarehouseUnreachable) as caught:
+        warehouse_at(path, wait_s=0.1).checkpoint("shop")
+    assert f"(process {child.pid})" in str(caught.value)
+    assert str(caught.value).startswith(f"duckdb {path}: the file is held by ")
+    assert str(caught.value).endswith("for more than 0.1 s Close the program that has it open, then start again.")
+
+
+def test_nothing_of_a_writer_killed_before_its_commit_is_seen(warehouse: DuckDBWarehouse, path: Path) -> None:
+    with process(VICTIM, str(path)) as victim:
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        assert warehouse.checkpoint("shop") == BEGUN
+        assert (warehouse.current(TARGET).num_rows, warehouse.changelog(TARGET).num_rows) == (0, 0)
+        load(warehouse, BEGUN, "a")
+    assert warehouse.current(TARGET).to_pylist() == [{"id": 0, "note": "a"}]
+
+
+def test_a_load_that_is_left_without_a_commit_leaves_nothing(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.load(BEGUN, following(BEGUN)) as opened:
+        for step in plan_steps(TARGET, changes(1, "a")):
+            opened.apply(step)
+    with pytest.raises(WarehouseError, match="the load is over"):
+        opened.commit({})
+    assert (warehouse.checkpoint("shop"), warehouse.rows(TARGET).num_rows) == (BEGUN, 0)
+
+
+def test_a_writer_with_an_old_checkpoint_is_fenced_out_and_lets_the_file_go(warehouse: DuckDBWarehouse) -> None:
+    moved = load(warehouse, BEGUN, "a")
+    with pytest.raises(Fenced):
+        load(warehouse, BEGUN, "b")
+    with pytest.raises(Fenced):
+        warehouse.idle(BEGUN, following(BEGUN))
+    load(warehouse, moved, "c")
+    assert warehouse.current(TARGET).to_pylist() == [{"id": 0, "note": "c"}]
+
+
+def test_of_two_loads_open_in_one_process_the_second_is_fenced_out(warehouse: DuckDBWarehouse, path: Path) -> None:
+    with warehouse.load(BEGUN, following(BEGUN)) as first:
+        with pytest.raises(Fenced):
+            warehouse_at(path).load(BEGUN, following(BEGUN))
+        first.commit({})
+    assert warehouse.checkpoint("shop") == following(BEGUN)
+
+
+def test_calls_go_on_while_a_load_is_open(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.load(BEGUN, following(BEGUN)) as opened:
+        for step in plan_steps(TARGET, changes(1, "a")):
+            opened.apply(step)
+        assert (warehouse.checkpoint("shop"), warehouse.current(TARGET).num_rows) == (BEGUN, 0)
+        opened.commit({})
+    assert warehouse.current(TARGET).num_rows == 1
+
+
+def test_an_error_tells_its_class_and_no_value(warehouse: DuckDBWarehouse) -> None:
+    canary = "canary-4711"
+    with pytest.raises(WarehouseError) as caught:
+        warehouse.query(f"SELECT CAST('{canary}' AS INTEGER)")
+    assert caught.value.facts == {"error_class": "ConversionException"}
+    assert canary not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_an_object_that_the_pipeline_did_not_make_is_refused(warehouse: DuckDBWarehouse, path: Path) -> None:
+    with duckdb.connect(str(path)) as other:
+        other.execute("CREATE TABLE staging.shop__customers (id INTEGER)")
+    mine = Target("products", "shop__products", Mode.MIRROR, SCHEMA)
+    theirs = Target("customers", "shop__customers", Mode.MIRROR, SCHEMA)
+    with pytest.raises(SchemaRefused) as caught:
+        warehouse.migrate([Migration(mine), Migration(theirs)])
+    assert caught.value.where == "staging.shop__customers"
+    tables = warehouse.query("SELECT table_name FROM duckdb_tables() WHERE table_name = 'shop__products'")
+    assert tables.num_rows == 0
+
+
+@pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.APPEND])
+def test_migrations_applied_twice_change_what_once_changes(path: Path, mode: Mode) -> None:
+    warehouse = warehouse_at(path)
+    warehouse.setup()
+    warehouse.begin(BEGUN)
+    before = Target("orders", "shop__orders", mode, SCHEMA)
+    warehouse.migrate([Migration(before)])
+    load(warehouse, BEGUN, "a", target=before)
+    columns = [
+        Column("number", pa.decimal128(20, 0)),
+        Column("note", pa.string()),
+        Column("size", pa.float64(), default=pa.scalar(2.5)),
+    ]
+    after = Target("orders", "shop__orders", mode, StreamSchema(columns, key=["number"]), 2)
+    steps = (RenameColumn("id", columns[0]), ChangeType(columns[0]), AddColumn(columns[2]))
+    for _ in range(2):
+        warehouse.migrate([Migration(after, SCHEMA, steps)])
+    assert warehouse.current(after).to_pylist() == [{"number": 0, "note": "a", "size": 2.5}]
+    assert warehouse.changelog(after).select(["number", "note", "size"]).to_pylist() == [
+        {"number": 0, "note": "a", "size": 2.5}
+    ]
+    recorded = warehouse.query("SELECT schema_version, change FROM pipeline.migrations ORDER BY ALL").to_pylist()
+    assert recorded == [
+        {"schema_version": 1, "change": "create"},
+        {"schema_version": 2, "change": "add column size DOUBLE"},
+        {"schema_version": 2, "change": "change type of number to DECIMAL(20,0)"},
+        {"schema_version": 2, "change": "rename column id to number"},
+    ]
+
+
+def test_a_stream_without_a_key_can_only_be_appended(warehouse: DuckDBWarehouse) -> None:
+    keyless = StreamSchema([Column("line", pa.string())])
+    with pytest.raises(SchemaRefused) as caught:
+        warehouse.migrate([Migration(Target("lines", "shop__lines", Mode.HISTORY, keyless))])
+    assert caught.value.what == "the stream has no key, so its mode cannot be history"
+
+
+def test_every_option_must_be_known(path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build("main", {"path": str(path), "password": "secret"})
+    assert str(caught.value) == (
+        "warehouse main: unknown options password Options are path, wait_s, memory_limit, threads, temp_directory."
+    )
+
+
+def test_inspecting_changes_nothing_and_tells_of_an_interrupted_begin(path: Path) -> None:
+    warehouse = warehouse_at(path)
+    assert [finding.what for finding in warehouse.inspect()] == ["the file will be created"]
+    assert not path.exists()
+    warehouse.setup()
+    warehouse.intend("shop")
+    findings = [(finding.level, finding.check) for finding in warehouse.inspect()]
+    assert findings == [(Level.OK, "duckdb_file"), (Level.WARNING, "duckdb_interrupted")]
+    warehouse.begin(BEGUN)
+    assert [finding.level for finding in warehouse.inspect()] == [Level.OK]
