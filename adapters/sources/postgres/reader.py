@@ -89,7 +89,7 @@ class PostgresReader:
         self._spilling: _Spilling | None = None
         self._progress = self._after
         self._is_past = False
-        self._given: Spill | None = None
+        self._given: list[tuple[int, Spill]] = []  # on disk until acknowledged, by the end of their transactions
         self._is_closed = False
 
     def __enter__(self) -> PostgresReader:
@@ -114,10 +114,10 @@ class PostgresReader:
     def acknowledge(self, position: Position) -> None:
         """Have the server told, in the background, that everything up to ``position`` is durable."""
         self._receiver.confirm(lsn_of(position))
+        self._forget(lsn_of(position))
 
     def next(self, timeout_s: float) -> GroupBatch | None:
-        """The next batch; see the port. The files of the batch before are removed."""
-        self._forget()
+        """The next batch; see the port. Its files, if any, are kept until it is acknowledged."""
         deadline = time.monotonic() + timeout_s
         while not self._is_finished:
             if self._is_past or self._is_full:
@@ -252,7 +252,7 @@ class PostgresReader:
 
     def _spilled(self, spilling: _Spilling, commit: Commit) -> GroupBatch:
         self._spilling = None
-        self._given = spilling.spill
+        self._given.append((commit.end, spilling.spill))
         return self._advance(
             GroupBatch(
                 after=position(self._after),
@@ -268,10 +268,12 @@ class PostgresReader:
             )
         )
 
-    def _forget(self) -> None:
-        if self._given is not None:
-            self._given.remove()
-            self._given = None
+    def _forget(self, up_to: int | None = None) -> None:
+        """Remove the files of batches that end at or before ``up_to`` (None: of all)."""
+        done = [(end, spill) for end, spill in self._given if up_to is None or end <= up_to]
+        for given in done:
+            self._given.remove(given)
+            given[1].remove()
 
 
 def _instant(commit: Commit | None) -> float | None:

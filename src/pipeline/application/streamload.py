@@ -12,7 +12,8 @@ import pyarrow as pa
 from pipeline.domain.change import ChangeBatch
 from pipeline.domain.checkpoint import StreamState
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.evolution import Evolution, conform, evolve
+from pipeline.domain.errors import SchemaRefused
+from pipeline.domain.evolution import conform, evolve
 from pipeline.domain.loading import LoadStep, Migration, SchemaChange, Target
 from pipeline.domain.planning import plan_steps
 from pipeline.domain.processing import process, processed_schema
@@ -79,12 +80,16 @@ def evolve_state(
     changes: list[SchemaChange] = []
     phrases: list[str] = []
     for after in incoming:
-        evolution: Evolution = evolve(
-            schema,
-            processed_schema(after, spec.masks),
-            policy=spec.contract.on_schema_change,
-            widens=warehouse.widens,
-        )
+        try:
+            evolution = evolve(
+                schema,
+                processed_schema(after, spec.masks),
+                policy=spec.contract.on_schema_change,
+                widens=warehouse.widens,
+            )
+        except SchemaRefused as error:
+            error.where = error.where or f"stream {spec.name}"
+            raise
         schema = evolution.schema
         changes.extend(evolution.changes)
         phrases.extend(evolution.phrases)

@@ -91,7 +91,8 @@ class LogReader(AbstractContextManager["LogReader"], Protocol):
 
         Every transaction is in exactly one batch, across all its streams. Raises ``SourceUnreachable`` when the
         connection is lost (also silently lost), ``LogLost`` when the log is gone, ``SchemaRefused`` for a relation
-        that can no longer be captured (key dropped).
+        that can no longer be captured (key dropped). A batch stays readable until it is acknowledged, also while
+        later ones are read.
         """
         ...
 
