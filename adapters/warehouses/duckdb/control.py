@@ -41,6 +41,9 @@ SETUP = tuple(
     + [f"CREATE TABLE IF NOT EXISTS pipeline.{name} ({columns})" for name, columns in TABLES.items()]
 )
 
+#: What an Arrow field and a row of defaults tell of a column by themselves.
+_CARRIED = frozenset({"name", "type", "nullable", "default"})
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -162,14 +165,8 @@ def encode_schema(schema: StreamSchema) -> str:
     """A schema as text from which it can be restored exactly: an Arrow stream of one row, the columns' defaults."""
     fields, defaults = [], []
     for column in schema.columns:
-        facts = {
-            "source_name": column.source_name,
-            "source_type": column.source_type,
-            "json": column.json,
-            "source_id": column.source_id,
-            "dropped": column.dropped,
-            "has_default": column.default is not None,
-        }
+        facts = attrs.asdict(column, filter=lambda field, _: field.name not in _CARRIED)
+        facts["has_default"] = column.default is not None
         fields.append(pa.field(column.name, column.type, column.nullable, {"column": json.dumps(facts)}))
         defaults.append(pa.nulls(1, column.type) if column.default is None else pa.repeat(column.default, 1))
     # a default is stored beside its column, so fields must be able to hold null
