@@ -1,0 +1,422 @@
+"""What every warehouse owes to the pipeline: one test per obligation of ``pipeline.ports.warehouse``.
+
+Subclass ``WarehouseConformance`` in the adapter's tests and tell it how to make, reopen and disturb the warehouse.
+Loading by mode is in ``warehouse_modes``; values, names, quarantine and comparing in ``warehouse_rows``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pyarrow as pa
+import pytest
+
+from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseUnreachable
+from pipeline.domain.loading import (
+    AddColumn,
+    ChangeType,
+    DropColumn,
+    Migration,
+    RenameColumn,
+    SchemaChange,
+    Target,
+)
+from pipeline.domain.planning import plan_steps
+from pipeline.domain.position import Position
+from pipeline.domain.quarantine import QUARANTINE_SCHEMA
+from pipeline.domain.schema import Column, StreamSchema
+from pipeline.domain.stream import Mode
+from pipeline.domain.tables import changelog_schema, staging_schema
+from pipeline.ports.warehouse import Warehouse
+from tests.support.tables import content
+from tests.support.told import Log, Told, change_table
+
+GROUP = "shop"
+AT = datetime(2026, 2, 1, tzinfo=UTC)
+FIRST = Checkpoint(GROUP, Position({"lsn": 100}), load=0, epoch=0, at=AT)
+PEOPLE = StreamSchema([Column("id", pa.int64(), nullable=False), Column("name", pa.string())], key=("id",))
+CANARY = "canary-7d3f"
+
+
+class WarehouseHarness(ABC):
+    """How a warehouse is made and disturbed. Each test gets one of its own, empty, before ``setup``."""
+
+    @abstractmethod
+    def open(self) -> Warehouse:
+        """Another warehouse object over the same tables, as another process would have."""
+
+    @abstractmethod
+    def make_foreign(self, table: str) -> None:
+        """Create a table that the pipeline did not make where the staging table of this name would stand."""
+
+
+class WarehouseSuite:
+    """Ground for all suites: a harness and a warehouse that is set up and begun, with a table ``people``."""
+
+    @pytest.fixture
+    def harness(self) -> WarehouseHarness:
+        """The adapter's harness."""
+        raise NotImplementedError("a conformance suite needs a harness")
+
+    @pytest.fixture
+    def warehouse(self, harness: WarehouseHarness) -> Warehouse:
+        """A warehouse that was set up and begun."""
+        made = harness.open()
+        made.setup()
+        made.begin(FIRST)
+        return made
+
+
+def target_for(mode: Mode = Mode.MIRROR, schema: StreamSchema = PEOPLE, *, version: int = 1) -> Target:
+    """The staging table of ``people``."""
+    return Target("people", "shop__people", mode, schema, version)
+
+
+def state_for(target: Target) -> StreamState:
+    """What is recorded of a target's stream."""
+    return StreamState(
+        stream=target.stream,
+        table=target.table,
+        mode=target.mode,
+        phase=Phase.STREAMING,
+        since=Position({"lsn": 100}),
+        schema=target.schema,
+        schema_version=target.schema_version,
+    )
+
+
+def create(warehouse: Warehouse, target: Target) -> Target:
+    """Create the target's tables."""
+    warehouse.migrate([Migration(target)])
+    return target
+
+
+def following(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint of the next load, ten bytes of log and one minute later."""
+    position = Position({"lsn": int(checkpoint.position.parts["lsn"]) + 10})
+    return checkpoint.next(position, at=checkpoint.at + timedelta(minutes=1))
+
+
+def load(
+    warehouse: Warehouse,
+    target: Target,
+    *pieces: list[Told],
+    after: Checkpoint = FIRST,
+    is_copy: bool = False,
+) -> Checkpoint:
+    """Load pieces of changes in one load; the new checkpoint."""
+    checkpoint = following(after)
+    counts = StreamCounts()
+    with warehouse.load(after, checkpoint) as opened:
+        if is_copy:
+            opened.replace(target)
+        for piece in pieces:
+            for step in plan_steps(target, change_table(target.schema, piece)):
+                opened.apply(step)
+                counts += step.counts + StreamCounts(read_count=step.changes.num_rows)
+        if is_copy:
+            opened.finish_replace(target)
+        opened.set_state(state_for(target))
+        opened.commit({target.stream: counts})
+    return checkpoint
+
+
+def quarantine_rows(*rows: tuple[int, int]) -> pa.Table:
+    """Quarantined rows of (id, packed sequence)."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "sequence": sequence,
+                "op": "insert",
+                "commit_at": AT,
+                "key": f'{{"id":{key}}}',
+                "row": f'{{"id":{key},"name":"{CANARY}"}}',
+                "reasons": ["not_null(name)"],
+                "contract_version": "1",
+            }
+            for key, sequence in rows
+        ],
+        schema=QUARANTINE_SCHEMA,
+    )
+
+
+def snapshot_of(warehouse: Warehouse, target: Target) -> tuple[object, ...]:
+    """All that the warehouse tells of a target and its group."""
+    return (
+        content(warehouse.rows(target)),
+        content(warehouse.changelog(target)),
+        content(warehouse.quarantined(target)),
+        warehouse.states(GROUP),
+        warehouse.checkpoint(GROUP),
+        warehouse.audit(GROUP),
+    )
+
+
+class WarehouseConformance(WarehouseSuite):
+    """Checkpoints, transactions, fences, migrations and the audit."""
+
+    def test_before_setup_there_is_no_checkpoint_and_no_state(self, harness: WarehouseHarness) -> None:
+        made = harness.open()
+        assert (made.checkpoint(GROUP), made.states(GROUP), made.intended(GROUP)) == (None, {}, False)
+
+    def test_setup_twice_leaves_what_once_leaves(self, warehouse: Warehouse) -> None:
+        target = create(warehouse, target_for())
+        load(warehouse, target, [Log().insert(id=1, name="a")])
+        before = snapshot_of(warehouse, target)
+        warehouse.setup()
+        assert snapshot_of(warehouse, target) == before
+
+    def test_an_intention_is_kept_until_it_is_looked_for(self, harness: WarehouseHarness) -> None:
+        made = harness.open()
+        made.setup()
+        made.intend(GROUP)
+        made.intend(GROUP)
+        made.close()
+        again = harness.open()
+        assert (again.intended(GROUP), again.intended("another"), again.checkpoint(GROUP)) == (True, False, None)
+
+    def test_a_group_is_begun_once(self, warehouse: Warehouse, harness: WarehouseHarness) -> None:
+        with pytest.raises(Fenced):
+            warehouse.begin(attrs.evolve(FIRST, position=Position({"lsn": 7})))
+        warehouse.close()
+        assert harness.open().checkpoint(GROUP) == FIRST
+
+    def test_groups_do_not_touch_each_other(self, warehouse: Warehouse) -> None:
+        other = attrs.evolve(FIRST, group="other", position=Position({"lsn": 7}))
+        warehouse.begin(other)
+        moved = load(warehouse, create(warehouse, target_for()), [Log().insert(id=1, name="a")])
+        assert (warehouse.checkpoint("other"), warehouse.checkpoint(GROUP)) == (other, moved)
+        assert (warehouse.states("other"), warehouse.audit("other")) == ({}, [])
+
+    def test_a_position_of_many_parts_and_an_instant_come_back_as_they_were(self, harness: WarehouseHarness) -> None:
+        made = harness.open()
+        made.setup()
+        at = datetime(2026, 2, 1, 12, 0, 0, 123456, tzinfo=UTC)
+        checkpoint = Checkpoint("odd 'group\"", Position({"0": 2**64 - 1, "a'b": "é"}), load=3, epoch=2, at=at)
+        made.begin(checkpoint)
+        made.close()
+        assert harness.open().checkpoint("odd 'group\"") == checkpoint
+
+    def test_a_load_is_seen_whole_by_others_after_commit(self, warehouse: Warehouse, harness: WarehouseHarness) -> None:
+        target = create(warehouse, target_for())
+        checkpoint = load(warehouse, target, [Log().insert(id=1, name="a")])
+        before = snapshot_of(warehouse, target)
+        warehouse.close()
+        again = harness.open()
+        assert snapshot_of(again, target) == before
+        assert again.checkpoint(GROUP) == checkpoint
+        assert again.states(GROUP) == {"people": state_for(target)}
+        assert again.current(target).to_pylist() == [{"id": 1, "name": "a"}]
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    def test_a_load_that_is_left_without_commit_leaves_nothing(self, warehouse: Warehouse, mode: Mode) -> None:
+        target = create(warehouse, target_for(mode))
+        log = Log()
+        checkpoint = load(warehouse, target, [log.insert(id=1, name="a")])
+        before = snapshot_of(warehouse, target)
+        with warehouse.load(checkpoint, following(checkpoint)) as opened:
+            for step in plan_steps(target, change_table(PEOPLE, [log.insert(id=2, name="b"), log.delete(id=1)])):
+                opened.apply(step)
+            opened.quarantine(target, quarantine_rows((3, 1)))
+            opened.set_state(attrs.evolve(state_for(target), schema_version=9))
+        assert snapshot_of(warehouse, target) == before
+
+    def test_a_load_that_fails_leaves_nothing(self, warehouse: Warehouse) -> None:
+        target = create(warehouse, target_for())
+        before = snapshot_of(warehouse, target)
+        with pytest.raises(KeyError):
+            _load_and_fail(warehouse, target)
+        assert snapshot_of(warehouse, target) == before
+        load(warehouse, target, [Log().insert(id=1, name="a")])
+
+    def test_a_stale_writer_is_fenced_before_it_writes(self, warehouse: Warehouse, harness: WarehouseHarness) -> None:
+        target = create(warehouse, target_for())
+        load(warehouse, target, [Log().insert(id=1, name="a")])
+        before = snapshot_of(warehouse, target)
+        warehouse.close()
+        stale = harness.open()
+        with pytest.raises(Fenced):
+            load(stale, target, [Log().insert(id=2, name="b")])
+        with pytest.raises(Fenced):
+            stale.idle(FIRST, following(FIRST))
+        assert snapshot_of(stale, target) == before
+
+    def test_a_group_that_was_never_begun_is_fenced(self, warehouse: Warehouse) -> None:
+        unknown = attrs.evolve(FIRST, group="unknown")
+        with pytest.raises(Fenced), warehouse.load(unknown, following(unknown)):
+            pass
+
+    def test_of_two_writers_one_commits(self, warehouse: Warehouse, harness: WarehouseHarness) -> None:
+        target = create(warehouse, target_for())
+        other = harness.open()
+        refused = 0
+        with warehouse.load(FIRST, following(FIRST)) as opened:
+            try:
+                load(other, target, [Log().insert(id=2, name="other")])
+                with pytest.raises(Fenced):
+                    opened.commit({})
+            except (Fenced, WarehouseUnreachable):
+                refused = 1
+                opened.commit({})
+        assert warehouse.checkpoint(GROUP) == following(FIRST)
+        assert len(warehouse.audit(GROUP)) == 1
+        assert warehouse.current(target).num_rows == 1 - refused
+
+    def test_idle_moves_the_checkpoint_alone(self, warehouse: Warehouse) -> None:
+        target = create(warehouse, target_for())
+        checkpoint = load(warehouse, target, [Log().insert(id=1, name="a")])
+        rows, audit = content(warehouse.rows(target)), warehouse.audit(GROUP)
+        warehouse.idle(checkpoint, following(checkpoint))
+        assert warehouse.checkpoint(GROUP) == following(checkpoint)
+        assert (content(warehouse.rows(target)), warehouse.audit(GROUP)) == (rows, audit)
+        load(warehouse, target, [Log(lsn=200).insert(id=2, name="b")], after=following(checkpoint))
+
+    def test_a_reset_replaces_the_checkpoint_by_one_of_a_later_epoch(self, warehouse: Warehouse) -> None:
+        back = attrs.evolve(FIRST, position=Position({"lsn": 1}), epoch=1, load=1)
+        with pytest.raises(Fenced):
+            warehouse.reset(following(FIRST), back)
+        with pytest.raises((PipelineError, ValueError)):
+            warehouse.reset(FIRST, attrs.evolve(back, epoch=0))
+        assert warehouse.checkpoint(GROUP) == FIRST
+        warehouse.reset(FIRST, back)
+        assert warehouse.checkpoint(GROUP) == back
+
+    def test_the_audit_tells_the_latest_loads_newest_first(self, warehouse: Warehouse) -> None:
+        target = create(warehouse, target_for())
+        log, checkpoints = Log(), [FIRST]
+        for number in range(3):
+            checkpoints.append(load(warehouse, target, [log.insert(id=number, name="a")], after=checkpoints[-1]))
+        counts = StreamCounts(read_count=1, changelog_count=1, applied_count=1)
+        found = [{name: row[name] for name in ("load", "position", "at", "counts")} for row in warehouse.audit(GROUP)]
+        assert found == [
+            {"load": made.load, "position": made.position.encode(), "at": made.at, "counts": {"people": counts}}
+            for made in reversed(checkpoints[1:])
+        ]
+        assert all(float(str(row["seconds"])) >= 0 for row in warehouse.audit(GROUP))
+        assert [row["load"] for row in warehouse.audit(GROUP, limit=1)] == [3]
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    def test_tables_have_the_columns_that_all_warehouses_have(self, warehouse: Warehouse, mode: Mode) -> None:
+        target = create(warehouse, target_for(mode))
+        assert warehouse.rows(target).schema == staging_schema(PEOPLE)
+        assert warehouse.changelog(target).schema == changelog_schema(PEOPLE)
+        assert warehouse.current(target).schema == PEOPLE.arrow()
+
+    def test_creating_tables_twice_leaves_their_rows(self, warehouse: Warehouse) -> None:
+        target = create(warehouse, target_for())
+        load(warehouse, target, [Log().insert(id=1, name="a")])
+        before = snapshot_of(warehouse, target)
+        create(warehouse, target)
+        assert snapshot_of(warehouse, target) == before
+
+    def test_a_table_of_somebody_else_is_refused_before_any_change(
+        self, warehouse: Warehouse, harness: WarehouseHarness
+    ) -> None:
+        warehouse.close()
+        harness.make_foreign("shop__people")
+        other = Target("orders", "shop__orders", Mode.MIRROR, PEOPLE)
+        with pytest.raises(SchemaRefused):
+            warehouse.migrate([Migration(other), Migration(target_for())])
+        with pytest.raises(PipelineError):
+            warehouse.rows(other)
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    @pytest.mark.parametrize(
+        ("change", "after", "row"),
+        [
+            (
+                AddColumn(Column("age", pa.int32(), default=pa.scalar(7, pa.int32()))),
+                StreamSchema([*PEOPLE.columns, Column("age", pa.int32())], key=("id",)),
+                {"id": 1, "name": "a", "age": 7},
+            ),
+            (
+                AddColumn(Column("note", pa.string())),
+                StreamSchema([*PEOPLE.columns, Column("note", pa.string())], key=("id",)),
+                {"id": 1, "name": "a", "note": None},
+            ),
+            (
+                RenameColumn("name", Column("full name", pa.string())),
+                StreamSchema([PEOPLE.columns[0], Column("full name", pa.string())], key=("id",)),
+                {"id": 1, "full name": "a"},
+            ),
+            (
+                RenameColumn("id", Column("number", pa.int64(), nullable=False)),
+                StreamSchema([Column("number", pa.int64(), nullable=False), PEOPLE.columns[1]], key=("number",)),
+                {"number": 1, "name": "a"},
+            ),
+            (DropColumn("name"), PEOPLE, {"id": 1, "name": "a"}),
+        ],
+        ids=["add with default", "add", "rename", "rename key", "drop"],
+    )
+    def test_a_schema_change_reaches_rows_and_changelog_and_may_come_twice(
+        self, warehouse: Warehouse, mode: Mode, change: SchemaChange, after: StreamSchema, row: dict[str, object]
+    ) -> None:
+        before = create(warehouse, target_for(mode))
+        checkpoint = load(warehouse, before, [Log().insert(id=1, name="a")])
+        target = target_for(mode, after, version=2)
+        for _ in range(2):
+            warehouse.migrate([Migration(target, PEOPLE, (change,))])
+            assert warehouse.current(target).to_pylist() == [row]
+        assert warehouse.changelog(target).select(after.names).to_pylist() == [row]
+        added = {**row, after.key[0]: 2}
+        load(warehouse, target, [Log(lsn=200).insert(**added)], after=checkpoint)
+        assert content(warehouse.current(target)) == content(pa.Table.from_pylist([row, added], schema=after.arrow()))
+        warehouse.rebuild(GROUP, target)
+        assert content(warehouse.current(target)) == content(pa.Table.from_pylist([row, added], schema=after.arrow()))
+
+    def test_renaming_reaches_what_the_changelog_tells_of_unchanged_columns_and_old_keys(
+        self, warehouse: Warehouse
+    ) -> None:
+        target, log = create(warehouse, target_for()), Log()
+        load(
+            warehouse,
+            target,
+            [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))],
+        )
+        after = StreamSchema([Column("number", pa.int64(), nullable=False), Column("label", pa.string())], ("number",))
+        renamed = target_for(Mode.MIRROR, after, version=2)
+        renames = (RenameColumn("id", after.columns[0]), RenameColumn("name", after.columns[1]))
+        warehouse.migrate([Migration(renamed, PEOPLE, renames)])
+        warehouse.rebuild(GROUP, renamed)
+        assert warehouse.current(renamed).to_pylist() == [{"number": 2, "label": "a"}]
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    def test_a_type_that_widens_keeps_every_value(self, warehouse: Warehouse, mode: Mode) -> None:
+        narrow = StreamSchema([Column("id", pa.int32()), Column("n", pa.int32())], key=("id",))
+        wide = StreamSchema([Column("id", pa.int64()), Column("n", pa.int64())], key=("id",))
+        assert warehouse.widens(pa.int32(), pa.int64())
+        assert not warehouse.widens(pa.int64(), pa.int32())
+        assert not warehouse.widens(pa.string(), pa.int64())
+        target, log = create(warehouse, target_for(mode, narrow)), Log()
+        checkpoint = load(warehouse, target, [log.insert(id=1, n=2**31 - 1), log.insert(id=2, n=-(2**31))])
+        after = target_for(mode, wide, version=2)
+        for _ in range(2):
+            warehouse.migrate([Migration(after, narrow, tuple(ChangeType(column) for column in wide.columns))])
+        load(warehouse, after, [Log(lsn=200).insert(id=2**40, n=2**62)], after=checkpoint)
+        expected = [{"id": 1, "n": 2**31 - 1}, {"id": 2, "n": -(2**31)}, {"id": 2**40, "n": 2**62}]
+        assert content(warehouse.current(after)) == content(pa.Table.from_pylist(expected, schema=wide.arrow()))
+
+    def test_closing_twice_is_safe(self, warehouse: Warehouse) -> None:
+        warehouse.close()
+        warehouse.close()
+
+    def test_no_error_tells_a_row_value(self, warehouse: Warehouse) -> None:
+        target = create(warehouse, target_for())
+        missing = Target("none", "shop__none", Mode.MIRROR, PEOPLE)
+        with pytest.raises(PipelineError) as caught:
+            load(warehouse, missing, [Log().insert(id=1, name=CANARY)])
+        texts = [str(caught.value), repr(caught.value.facts), str(caught.value.__cause__)]
+        assert not any(CANARY in text for text in texts)
+        assert warehouse.current(target).num_rows == 0
+        assert warehouse.checkpoint(GROUP) == FIRST
+
+
+def _load_and_fail(warehouse: Warehouse, target: Target) -> None:
+    with warehouse.load(FIRST, following(FIRST)) as opened:
+        opened.replace(target)
+        opened.apply(plan_steps(target, change_table(PEOPLE, [Log().insert(id=1, name="a")]))[0])
+        raise KeyError("a fault in the middle")
