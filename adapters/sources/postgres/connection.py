@@ -5,7 +5,9 @@ What is asked over them is told in ``sql``; retries are the caller's.
 
 from __future__ import annotations
 
+import select
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,8 @@ CONTROL_TIMEOUT_S = 60
 
 _TRANSACTION_TIMEOUT_SINCE = 170000
 
+_DIRECT = "Replication needs a direct connection: no pgBouncer in between, a REPLICATION role."
+
 #: SQLSTATEs (or their classes) after which trying again can help: connection lost, server starting, stopping or full.
 _RETRY = ("08", "53", "57P", "25P03", "57014", "55P03", "40", "58000", "58030", "XX000")
 #: SQLSTATEs that somebody has to change something for: privileges, objects, settings, read-only servers.
@@ -75,15 +79,15 @@ class Connector:
 
     def replication(self) -> PGconn:
         """A connection in replication mode (a walsender), still blocking."""
-        link = pq.PGconn.connect(make_conninfo(self._conninfo(0), replication="database").encode())
-        if link.status != pq.ConnStatus.OK:
-            error = connection_refused(link, self.where)
-            link.finish()
-            raise attach(
-                error, hint="Replication needs a direct connection: no pgBouncer in between, a REPLICATION role."
-            )
+        try:
+            with translated(self.where):
+                # Not by PGconn.connect, which would stop every thread until the server answers.
+                conninfo = make_conninfo(self._conninfo(0), replication="database")
+                link = psycopg.connect(conninfo, autocommit=True).pgconn
+        except PipelineError as error:
+            raise attach(error, hint=_DIRECT) from None
         if link.server_version >= _TRANSACTION_TIMEOUT_SINCE:
-            command(link, "SET transaction_timeout = 0", where=self.where)
+            refuse_failure(exchange(link, "SET transaction_timeout = 0", where=self.where), self.where)
         return link
 
     def _conninfo(self, timeout_s: float) -> str:
@@ -210,11 +214,27 @@ def attach(error: PipelineError, *, hint: str) -> PipelineError:
     return type(error)(error.what, where=error.where, hint=f"{error.hint} {hint}".strip(), **error.facts)
 
 
-def command(link: PGconn, text: str, *, where: str) -> PGresult:
-    """Run one command on a replication connection; raises our error if the server refuses."""
-    result = link.exec_(text.encode())
-    refuse_failure(result, where)
-    return result
+def exchange(link: PGconn, text: str, *, where: str, timeout_s: float = CONTROL_TIMEOUT_S) -> PGresult:
+    """Run one command on a replication connection and give its result, an error too.
+
+    Other threads go on meanwhile. Raises ``TimeoutError`` when the server takes longer, ``SourceUnreachable`` when
+    the connection is lost.
+    """
+    deadline = time.monotonic() + timeout_s
+    with translated(where):
+        link.send_query(text.encode())
+        while link.is_busy():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            if select.select([link.socket], [], [], left)[0]:
+                link.consume_input()
+        result = link.get_result()
+        if result is None:
+            raise server_error(None, where)
+        while result.status != pq.ExecStatus.COPY_BOTH and link.get_result() is not None:
+            continue
+        return result
 
 
 def refuse_failure(result: PGresult, where: str) -> None:

@@ -166,7 +166,7 @@ class Receiver:
         except PipelineError as error:
             self._fail(error)
         except OperationalError:
-            self._fail(server_error(None, self._where))
+            self._fail(self._on_lost(server_error(None, self._where)))
         else:
             self._part()
         finally:
@@ -193,7 +193,7 @@ class Receiver:
             if self._fresh_bytes >= _SEGMENT_BYTES:
                 break
         if size < 0:
-            raise self._ended()
+            raise self._on_lost(self._ended())
         if count:
             self._heard_at = time.monotonic()
             self._publish()
@@ -301,9 +301,8 @@ class Receiver:
         return server_error(sqlstate, self._where)
 
     def _fail(self, error: PipelineError) -> None:
-        judged = self._on_lost(error)
         with self._changed:
-            self._error = judged
+            self._error = error
             self._changed.notify()
 
     def _part(self) -> None:

@@ -5,7 +5,6 @@ Reading from it is ``receiver``'s work.
 
 from __future__ import annotations
 
-import select
 import time
 
 import attrs
@@ -13,7 +12,7 @@ from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
 from adapters.sources.postgres import sql
-from adapters.sources.postgres.connection import Connector, Session, refuse_failure, server_error, sqlstate_of
+from adapters.sources.postgres.connection import Connector, Session, exchange, refuse_failure, server_error, sqlstate_of
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.errors import LogLost, PipelineError, SourceRejected
 from pipeline.domain.position import Position
@@ -182,7 +181,7 @@ def start(connector: Connector, session: Session, name: str, text: str, *, wait_
     backoff = Backoff(wait_s)
     while True:
         link = connector.replication()
-        result = link.exec_(text.encode())
+        result = _started(link, text, session)
         if result.status == pq.ExecStatus.COPY_BOTH:
             return link
         sqlstate = sqlstate_of(result)
@@ -191,6 +190,14 @@ def start(connector: Connector, session: Session, name: str, text: str, *, wait_
             raise server_error(sqlstate, session.where)
         if not backoff.wait():
             raise in_use(session, name)
+
+
+def _started(link: PGconn, text: str, session: Session) -> PGresult:
+    try:
+        return exchange(link, text, where=session.where)
+    except TimeoutError:
+        link.finish()
+        raise server_error(None, session.where) from None
 
 
 def in_use(session: Session, name: str) -> SourceRejected:
@@ -223,18 +230,11 @@ class Backoff:
 
 
 def _patient(link: PGconn, text: str, session: Session, *, timeout_s: float) -> PGresult:
-    """Run a command that may wait for others' transactions, without holding the interpreter lock all the while."""
-    deadline = time.monotonic() + timeout_s
-    link.send_query(text.encode())
-    while link.is_busy():
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise _too_long(session, timeout_s)
-        if select.select([link.socket], [], [], min(left, 1.0))[0]:
-            link.consume_input()
-    result = link.get_result()
-    if result is None:
-        raise server_error(None, session.where)
+    """Create a slot, which may have to wait for others' transactions."""
+    try:
+        result = exchange(link, text, where=session.where, timeout_s=timeout_s)
+    except TimeoutError:
+        raise _too_long(session, timeout_s) from None
     sqlstate = sqlstate_of(result)
     if sqlstate == EXISTS:
         raise SourceRejected(
