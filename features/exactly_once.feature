@@ -53,10 +53,10 @@ Feature: Every change is loaded exactly once
   Rule: P4 Positions never move backward, and a second writer is fenced out
 
     Scenario: A writer that slept wakes up after another one took over
-      Given a writer read the checkpoint and fell asleep
-      And the source committed
+      Given the source committed
         | change | id | status | amount |
         | update | 1  | paid   | 10.00  |
+      And a writer read that and fell asleep before loading it
       And the pipeline ran
       When the sleeping writer loads
       Then it is fenced out

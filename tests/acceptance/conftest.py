@@ -1,4 +1,4 @@
-"""A world per scenario: a database of its own on a real PostgreSQL, and the warehouse that the scenario runs against."""
+"""A world per scenario: a database of its own on a real PostgreSQL, and the warehouse to run against."""
 
 from __future__ import annotations
 
@@ -21,11 +21,17 @@ def source_server() -> Iterator[EmbeddedPostgres]:
         yield server
 
 
-@pytest.fixture(params=["memory", "duckdb"])
-def world(source_server: EmbeddedPostgres, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+@pytest.fixture(params=["memory", "duckdb"], autouse=True)
+def warehouse_kind(request: pytest.FixtureRequest) -> str:
+    """The warehouse to run against; used by every scenario, since steps ask for the world too late to multiply it."""
+    return str(request.param)
+
+
+@pytest.fixture
+def world(source_server: EmbeddedPostgres, tmp_path: Path, warehouse_kind: str) -> Iterator[World]:
     """A fresh database and warehouse."""
     database = f"shop_{uuid.uuid4().hex[:8]}"
     create_database(source_server, database)
-    world = World(source_server, database, tmp_path, kind=request.param)
+    world = World(source_server, database, tmp_path, kind=warehouse_kind)
     yield world
     world.close()

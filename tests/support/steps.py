@@ -151,12 +151,18 @@ def dies(world: World, memo: Memo) -> None:
     attempt(world, memo, Fault.DIES_BEFORE_COMMIT)
 
 
-@given("a writer read the checkpoint and fell asleep")
+@given("a writer read that and fell asleep before loading it")
 def sleeper(world: World, memo: Memo) -> None:
     session = world.session()
     checkpoint = world.checkpoint()
     states = world.warehouse.states(SOURCE)
-    memo.sleeper = (session, GroupLoader(session, checkpoint, states), checkpoint, states)
+    streams = {"orders": (world.streams["orders"], states["orders"].since)}
+    with session.source.read(checkpoint, streams, limits=world.limits, up_to=session.source.mark()) as reader:
+        batch = None
+        while batch is None or batch.is_empty:
+            batch = reader.next(1.0)
+    session.source.close()
+    memo.sleeper = (GroupLoader(session, checkpoint, states), batch)
 
 
 @given("the source keeps committing")
@@ -189,19 +195,12 @@ def loses_answer(world: World, memo: Memo) -> None:
 
 
 @when("the sleeping writer loads")
-def sleeper_loads(world: World, memo: Memo) -> None:
-    session, loader, checkpoint, states = memo.sleeper
-    streams = {"orders": (world.streams["orders"], states["orders"].since)}
+def sleeper_loads(memo: Memo) -> None:
+    loader, batch = memo.sleeper
     try:
-        with session.source.read(checkpoint, streams, limits=world.limits, up_to=session.source.mark()) as reader:
-            batch = None
-            while batch is None or batch.is_empty:
-                batch = reader.next(1.0)
-            loader.load(batch)
+        loader.load(batch)
     except PipelineError as error:
         memo.error = error
-    finally:
-        session.source.close()
 
 
 @when("the pipeline streams for a moment and is stopped")

@@ -57,7 +57,7 @@ def _differences(
 ) -> _Differences:
     tables = [table.select(schema.names).cast(schema.arrow()) for table in wanted]
     want = _keyed(schema, (row for table in tables for row in decode_rows(table)), waiting)
-    have = _keyed(schema, held, waiting)
+    have = _keyed(schema, ({name: row[name] for name in schema.names} for row in held), waiting)
     return _Differences(
         compared_count=len(want),
         missing=[row for key, row in want.items() if key not in have],

@@ -69,7 +69,7 @@ class GroupLoader:
         session.metrics.record(IdleCheckpoint(session.group, at=checkpoint.at))
 
     def _migrate(self, batch: GroupBatch) -> list[str]:
-        """Bring the tables in line with the batch's schemas, before the load's transaction; tell which changed."""
+        """Bring the tables in line with the batch's schemas, before the load's transaction; tell whose state changed."""
         session = self._session
         migrated = []
         for name, schemas in batch.schemas.items():
@@ -79,10 +79,11 @@ class GroupLoader:
                 spec=session.pipeline.streams[name],
                 warehouse=session.warehouse,
             )
+            if state.schema != self.states[name].schema:
+                migrated.append(name)
             self.states[name] = state
             if migration is not None:
                 session.warehouse.migrate([migration])
-                migrated.append(name)
                 session.metrics.record(SchemaChanged(name, state.schema_version, phrases))
         return migrated
 

@@ -16,7 +16,7 @@ from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.evolution import conform, evolve
 from pipeline.domain.loading import LoadStep, Migration, SchemaChange, Target
 from pipeline.domain.planning import plan_steps
-from pipeline.domain.processing import process, processed_schema
+from pipeline.domain.processing import check_masks, process, processed_schema
 from pipeline.domain.quarantine import Waiting, judge
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
@@ -80,6 +80,7 @@ def evolve_state(
     changes: list[SchemaChange] = []
     phrases: list[str] = []
     for after in incoming:
+        check_masks(after, spec.masks)
         try:
             evolution = evolve(
                 schema,

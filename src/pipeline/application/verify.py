@@ -12,13 +12,12 @@ from pipeline.application.pump import pump
 from pipeline.application.session import Session
 from pipeline.application.sync import ATTEMPTS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.evolution import conform
-from pipeline.domain.planning import plan_steps
+from pipeline.domain.loading import Target
+from pipeline.domain.planning import plan_repair
 from pipeline.domain.position import Position
 from pipeline.domain.processing import process
-from pipeline.domain.repair import repair_changes
 from pipeline.domain.stream import Mode, StreamSpec
 from pipeline.ports.source import Snapshot
 from pipeline.ports.warehouse import Comparison, target_of
@@ -70,36 +69,43 @@ def _verdict(session: Session, snapshot: Snapshot, spec: StreamSpec, *, repair: 
     state = session.warehouse.states(session.group)[spec.name]
     if spec.mode is Mode.APPEND:
         return StreamVerdict(spec.name, None, skipped="append keeps every change, not a copy of the table")
-    rows = (piece.select(state.schema.names) for piece in _changes(snapshot, state, spec))
-    comparison = session.warehouse.compare(target_of(state), rows)
+    compared = _compared(state)
+    comparison = session.warehouse.compare(compared, _rows(snapshot, state, spec))
     repaired = 0
     if repair and not comparison.is_equal:
-        repaired = _repair(session, snapshot, state, spec=spec)
+        wanted, extra = session.warehouse.differences(compared, _rows(snapshot, state, spec))
+        repaired = _repair(session, snapshot, state, wanted=wanted, extra=extra)
     return StreamVerdict(spec.name, comparison, repaired_count=repaired)
 
 
-def _changes(snapshot: Snapshot, state: StreamState, spec: StreamSpec) -> Iterator[pa.Table]:
+def _compared(state: StreamState) -> Target:
+    """The target less the columns that the source has dropped: what they hold has nothing to be compared with."""
+    present = [column for column in state.schema.columns if not column.dropped]
+    return target_of(state, schema=state.schema.with_columns(present))
+
+
+def _rows(snapshot: Snapshot, state: StreamState, spec: StreamSpec) -> Iterator[pa.Table]:
+    names = _compared(state).schema.names
     for batch in snapshot.read(spec.name):
         masked = process(batch, masks=spec.masks)
-        yield conform(masked.table, masked.schema, state.schema)
+        yield conform(masked.table, masked.schema, state.schema).select(names)
 
 
-def _repair(session: Session, snapshot: Snapshot, state: StreamState, *, spec: StreamSpec) -> int:
+def _repair(session: Session, snapshot: Snapshot, state: StreamState, *, wanted: pa.Table, extra: pa.Table) -> int:
     """Load what differs with sequences of the snapshot's position, newer than every change before it."""
-    target = target_of(state)
     checkpoint = _checkpoint(session)
-    rows = (piece.select(state.schema.names) for piece in _changes(snapshot, state, spec))
-    wanted, extra = session.warehouse.differences(target, rows)
     now = session.clock.now()
-    changes = repair_changes(
-        state.schema, wanted, extra, epoch=checkpoint.epoch, commit=_commit(snapshot.position), commit_at=now
+    step = plan_repair(
+        target_of(state),
+        wanted,
+        extra,
+        epoch=checkpoint.epoch,
+        commit=_commit(snapshot.position),
+        commit_at=now,
     )
-    counts = StreamCounts(read_count=changes.num_rows)
     with session.warehouse.load(checkpoint, checkpoint.next(checkpoint.position, at=now)) as load:
-        for step in plan_steps(target, changes):
-            load.apply(step)
-            counts += step.counts
-        load.commit({spec.name: counts})
+        load.apply(step)
+        load.commit({state.stream: step.counts})
     return int(wanted.num_rows + extra.num_rows)
 
 

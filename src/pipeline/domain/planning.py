@@ -58,7 +58,8 @@ def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
 def plan_repair(
     target: Target, wanted: pa.Table, extra: pa.Table, *, epoch: int, commit: int, commit_at: datetime
 ) -> LoadStep:
-    """The step that makes rows be as ``wanted`` (data columns of ``target.schema``) and removes the keys in ``extra``.
+    """The step that makes rows be as ``wanted`` (data columns of ``target.schema``, null where
+    it lacks one) and removes the keys in ``extra``.
 
     Its changes, deletes and snapshot rows, are as old as the snapshot they were found in: newer than all that it
     holds, its own copy included, and older than all that follows.
@@ -73,9 +74,9 @@ def plan_repair(
         UNCHANGED: pa.nulls(count, UNCHANGED_TYPE),
         OLD_KEY: pa.nulls(count, target.schema.key_type()),
     }
-    rows = pa.concat_tables(
-        [extra.select(target.schema.key), wanted.select(target.schema.names)], promote_options="default"
-    ).select(target.schema.names)
+    nothing = target.schema.arrow().empty_table()
+    rows = pa.concat_tables([nothing, extra.select(target.schema.key), wanted], promote_options="default")
+    rows = rows.select(target.schema.names)
     arrow = change_schema(target.schema)
     changes = pa.Table.from_arrays([*rows.columns, *metadata.values()], schema=arrow)
     state = _state(target, changes)

@@ -109,7 +109,7 @@ class Warehouse(Protocol):
         ...
 
     def intended(self, group: str) -> bool:
-        """Whether ``intend`` was recorded: a begin was interrupted if there is no checkpoint. Works before ``setup``."""
+        """Whether ``intend`` was recorded; without a checkpoint, a begin was interrupted. Works before ``setup``."""
         ...
 
     def intend(self, group: str) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.application.verify import verify
 from pipeline.domain.contract import Contract, OnSchemaChange
 from pipeline.domain.errors import SchemaRefused
 from tests.support.faults import Died
@@ -52,6 +53,11 @@ def test_a_dropped_column_stays_and_is_null_in_new_rows(orders: World) -> None:
     rows = {row["id"]: row for row in orders.staging("orders").to_pylist()}
     assert rows[21]["amount"] is None
     assert str(rows[1]["amount"]) == "1.00"
+    session = orders.session()
+    try:
+        assert verify(session).is_equal
+    finally:
+        session.source.close()
 
 
 def test_a_renamed_column_keeps_its_values(orders: World) -> None:
@@ -63,9 +69,9 @@ def test_a_renamed_column_keeps_its_values(orders: World) -> None:
 
 
 def test_types_are_widened(orders: World) -> None:
-    orders.sql(
-        "ALTER TABLE orders ALTER status TYPE text, ALTER amount TYPE numeric(12,4), ADD COLUMN n int DEFAULT 3",
-    )
+    orders.sql("ALTER TABLE orders ADD COLUMN n int DEFAULT 3", "UPDATE orders SET status = 'paid' WHERE id = 1")
+    orders.run()
+    orders.sql("ALTER TABLE orders ALTER status TYPE text, ALTER amount TYPE numeric(12,4)")
     orders.sql("INSERT INTO orders VALUES (21, repeat('x', 50), 12345678.1234, 5)")
     orders.run()
     orders.sql("ALTER TABLE orders ALTER n TYPE bigint")
