@@ -29,7 +29,7 @@ from pipeline.domain.change import ChangeBatch
 #: What is decoded at once. Offsets into the joined frames are 32 bits wide, and one message is at most 1 GiB; beyond
 #: some megabytes the walk leaves the processor's caches.
 CHUNK_BYTES = 64 * 1024 * 1024
-CHUNK_FRAMES = 64 * 1024
+CHUNK_FRAMES = 32 * 1024
 
 _BEGIN, _COMMIT, _RELATION, _TRUNCATE, _MESSAGE = b"BCRTM"
 _KNOWN = np.zeros(256, dtype=bool)

@@ -203,6 +203,25 @@ def test_nan_does_not_pass_for_a_changed_key(record: Record) -> None:
     assert [str(each and each["x"]) for each in old] == ["None"] * 5 + ["nan"] + ["None"] * 2
 
 
+def test_a_null_that_stays_null_is_no_changed_key(record: Record) -> None:
+    with record("create table t (x int, y int)", "alter table t replica identity full") as log:
+        log.run("insert into t values (null, 1)", "update t set y = 2", "update t set x = 3", "update t set x = null")
+        frames = log.frames()
+
+        def resolve(message: RelationMessage) -> TrackedRelation:
+            tracked = log.track(message)
+            return attrs.evolve(tracked, schema=attrs.evolve(tracked.schema, key=("x",)))
+
+        decoded = Decoder(epoch=0, resolve=resolve).feed(frames)
+
+    assert brief(decoded, "t", "x", "y", "_cdc_old_key") == [
+        ("insert", None, 1, None),
+        ("update", None, 2, None),
+        ("update", 3, 2, {"x": None}),
+        ("update", None, 2, {"x": 3}),
+    ]
+
+
 def test_a_truncate_keeps_its_place_in_its_transaction(record: Record) -> None:
     setup = ["create table t (id serial primary key, n int)", "create table u (id int primary key references t)"]
     with record(*setup) as log:
