@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from adapters.warehouses.duckdb import modes, sql
+from adapters.warehouses.duckdb.connection import first_row
 from adapters.warehouses.duckdb.incoming import (
     Stamp,
     as_json,
@@ -93,7 +94,7 @@ class Applier:
         return not self._any(sql.is_empty(target))
 
     def _any(self, query: str, values: dict[str, object] | None = None) -> bool:
-        return self._connection.execute(query, values).fetchone() is not None
+        return first_row(self._connection, query, values) is not None
 
     def _run(self, statement: Statement) -> None:
         self._connection.execute(statement.text, statement.values)

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from adapters.warehouses.duckdb import sql
+from adapters.warehouses.duckdb.connection import first_row
 from adapters.warehouses.duckdb.incoming import keys_of
 from adapters.warehouses.duckdb.quarantine import waiting
 from pipeline.domain.canonical import key_texts
@@ -69,7 +70,7 @@ def _collect(connection: duckdb.DuckDBPyConnection, target: Target, wanted: pa.T
         has_waiting = bool(keys)
         connection.register("waiting_keys", keys_of(keys, target.schema))
     connection.execute(collect_differences(target, has_waiting=has_waiting))
-    row = connection.execute(count_compared(target, has_waiting=has_waiting)).fetchone()
+    row = first_row(connection, count_compared(target, has_waiting=has_waiting))
     return 0 if row is None else int(row[0])
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -98,6 +99,17 @@ class Database:
                         hint="Close the program that has it open, then start again.",
                     ) from None
             time.sleep(POLL_S)
+
+
+def first_row(
+    connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, object] | None = None
+) -> tuple[Any, ...] | None:
+    """The first row of a short result, None if it has none.
+
+    The result is read to its end: before, DuckDB refuses other work on the connection.
+    """
+    rows = connection.execute(query, None if values is None else dict(values)).fetchall()
+    return rows[0] if rows else None
 
 
 @contextmanager

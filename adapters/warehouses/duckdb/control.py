@@ -13,6 +13,7 @@ import attrs
 import duckdb
 import pyarrow as pa
 
+from adapters.warehouses.duckdb.connection import first_row
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.naming import SCHEMAS
@@ -56,7 +57,7 @@ def is_set_up(connection: duckdb.DuckDBPyConnection) -> bool:
 def read_checkpoint(connection: duckdb.DuckDBPyConnection, group: str) -> Checkpoint | None:
     """The group's checkpoint."""
     query = 'SELECT "position", load, epoch, epoch_us("at") FROM pipeline.checkpoints WHERE "group" = $group'
-    row = connection.execute(query, {"group": group}).fetchone()
+    row = first_row(connection, query, {"group": group})
     if row is None:
         return None
     position, load, epoch, at = row
@@ -233,5 +234,5 @@ def _instant(microseconds: int) -> datetime:
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str, **values: object) -> int:
-    row = connection.execute(query, values).fetchone()
+    row = first_row(connection, query, values)
     return 0 if row is None else int(row[0])

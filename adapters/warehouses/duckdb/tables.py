@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from adapters.warehouses.duckdb import sql
+from adapters.warehouses.duckdb.connection import first_row
 from adapters.warehouses.duckdb.types import column_type
 from pipeline.domain import naming
 from pipeline.domain.change import OLD_KEY, UNCHANGED
@@ -92,7 +93,7 @@ def _kind(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> str
 WHERE database_name = current_database() AND schema_name = $schema AND table_name = $table
 UNION ALL SELECT 'view' FROM duckdb_views()
 WHERE database_name = current_database() AND schema_name = $schema AND view_name = $table"""
-    row = connection.execute(query, {"schema": schema, "table": table}).fetchone()
+    row = first_row(connection, query, {"schema": schema, "table": table})
     return None if row is None else str(row[0])
 
 
@@ -101,7 +102,7 @@ def _check(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
     for column in target.schema.columns:
         column_type(column)
     query = "SELECT 1 FROM pipeline.migrations WHERE table_name = $table LIMIT 1"
-    is_recorded = connection.execute(query, {"table": target.table}).fetchone() is not None
+    is_recorded = first_row(connection, query, {"table": target.table}) is not None
     for schema in _STREAM_SCHEMAS:
         columns = columns_of(connection, schema, target.table)
         if columns and not (is_recorded and _MARKS[schema] in columns):
@@ -113,19 +114,20 @@ def _check(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
 
 
 def _create(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
-    if _kind(connection, naming.CHANGELOG, target.table) is not None and not _holds(connection, target):
-        # left by a first copy that was interrupted: the source's schema may have changed since
-        connection.execute(f"DROP TABLE {sql.changelog(target)}")
-        recreate_staging(connection, target) if target.mode is not Mode.APPEND else None
     if _kind(connection, naming.CHANGELOG, target.table) is None:
         connection.execute(sql.create_changelog(target))
+        ensure_staging(connection, target)
+    elif not _holds(connection, target):
+        # left by a first copy that was interrupted: the source's schema may have changed since
+        connection.execute(f"DROP TABLE {sql.changelog(target)}")
+        connection.execute(sql.create_changelog(target))
+        recreate_staging(connection, target)
     if _kind(connection, naming.QUARANTINE, target.table) is None:
         connection.execute(sql.create_quarantine(target))
-    ensure_staging(connection, target)
 
 
 def _holds(connection: duckdb.DuckDBPyConnection, target: Target) -> bool:
-    return connection.execute(f"SELECT 1 FROM {sql.changelog(target)} LIMIT 1").fetchone() is not None
+    return first_row(connection, f"SELECT 1 FROM {sql.changelog(target)} LIMIT 1") is not None
 
 
 def _change(connection: duckdb.DuckDBPyConnection, target: Target, change: SchemaChange) -> None:

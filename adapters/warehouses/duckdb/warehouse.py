@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from adapters.warehouses.duckdb import compare, control, inspection, quarantine, sql, tables
-from adapters.warehouses.duckdb.connection import Database
+from adapters.warehouses.duckdb.connection import Database, first_row
 from adapters.warehouses.duckdb.incoming import as_changelog
 from adapters.warehouses.duckdb.load import DuckDBLoad, fence
 from adapters.warehouses.duckdb.rebuild import rebuild
@@ -58,7 +58,7 @@ class DuckDBWarehouse:
         """Whether ``intend`` was recorded."""
         with self._reading() as connection:
             query = 'SELECT 1 FROM pipeline.intentions WHERE "group" = $group'
-            return connection is not None and connection.execute(query, {"group": group}).fetchone() is not None
+            return connection is not None and first_row(connection, query, {"group": group}) is not None
 
     def intend(self, group: str) -> None:
         """Record it once."""

@@ -26,6 +26,7 @@ from pipeline.domain.planning import plan_steps
 from pipeline.domain.position import Position, Sequence
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
+from pipeline.domain.tables import STAGING_METADATA
 
 SCHEMA = StreamSchema([Column("id", pa.int64()), Column("note", pa.string())], key=["id"])
 TARGET = Target("orders", "shop__orders", Mode.MIRROR, SCHEMA)
@@ -251,6 +252,18 @@ def test_migrations_applied_twice_change_what_once_changes(path: Path, mode: Mod
         {"schema_version": 2, "change": "change type of number to DECIMAL(20,0)"},
         {"schema_version": 2, "change": "rename column id to number"},
     ]
+
+
+@pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.APPEND])
+def test_tables_left_by_an_interrupted_first_copy_follow_the_schema_of_the_next(path: Path, mode: Mode) -> None:
+    warehouse = warehouse_at(path)
+    warehouse.setup()
+    wider = StreamSchema([*SCHEMA.columns, Column("size", pa.float64())], key=["id"])
+    for schema in (SCHEMA, wider):
+        warehouse.migrate([Migration(Target("orders", "shop__orders", mode, schema))])
+    target = Target("orders", "shop__orders", mode, wider)
+    names = [*wider.names, *STAGING_METADATA.names]
+    assert (warehouse.rows(target).column_names, warehouse.changelog(target).num_rows) == (names, 0)
 
 
 def test_a_stream_without_a_key_can_only_be_appended(warehouse: DuckDBWarehouse) -> None:
