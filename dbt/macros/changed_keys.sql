@@ -119,5 +119,5 @@
 
 {#- Snowflake commits every statement by itself unless told otherwise. -#}
 {% macro snowflake__get_incremental_changed_keys_sql(arguments) -%}
-    {{ snowflake_dml_explicit_transaction(default__get_incremental_changed_keys_sql(arguments) ~ ';') }}
+    {{ snowflake_dml_explicit_transaction(default__get_incremental_changed_keys_sql(arguments)) }}
 {%- endmacro %}
