@@ -15,7 +15,7 @@ from tests.support.tables import content, content_of_equal_zeros
 _KEYED = (Mode.MIRROR, Mode.SOFT_DELETE, Mode.HISTORY)
 
 
-@examples(100)
+@examples(60)
 @given(histories())
 def test_the_current_rows_are_those_of_the_source_table_after_every_load(history: History) -> None:
     driver = Driver(build("oracle", {}), history.schema)
@@ -28,7 +28,7 @@ def test_the_current_rows_are_those_of_the_source_table_after_every_load(history
         assert content_of_equal_zeros(current) == content_of_equal_zeros(source_table(load))
 
 
-@examples(100)
+@examples(60)
 @given(histories())
 def test_states_and_replayed_changes_make_the_same_tables(history: History) -> None:
     replayed, compacted = Driver(build("oracle", {}), history.schema), Driver(StateWarehouse(), history.schema)
@@ -43,7 +43,7 @@ def test_states_and_replayed_changes_make_the_same_tables(history: History) -> N
             )
 
 
-@examples(50)
+@examples(20)
 @given(histories())
 def test_counts_of_every_load_balance(history: History) -> None:
     driver = Driver(build("oracle", {}), history.schema)

@@ -20,7 +20,7 @@ from tests.support.tables import content
 from tests.support.told import change_table
 
 
-@examples(12)
+@examples(10)
 @given(histories())
 def test_the_same_loads_make_the_same_tables(history: History) -> None:
     with _pair(history) as (model, duckdb):
@@ -31,7 +31,7 @@ def test_the_same_loads_make_the_same_tables(history: History) -> None:
             _assert_same(model, duckdb)
 
 
-@examples(5)
+@examples(4)
 @given(histories())
 def test_a_rebuild_in_another_mode_makes_what_direct_loads_made(history: History) -> None:
     with _pair(history) as (model, duckdb):
@@ -47,7 +47,7 @@ def test_a_rebuild_in_another_mode_makes_what_direct_loads_made(history: History
                 assert content(driver.warehouse.rows(rebuilt)) == direct[after]
 
 
-@examples(5)
+@examples(4)
 @given(histories(copies=False, additions=False))
 def test_a_load_applied_again_leaves_the_staging_tables_as_they_are(history: History) -> None:
     with _pair(history) as (model, duckdb):
@@ -60,7 +60,7 @@ def test_a_load_applied_again_leaves_the_staging_tables_as_they_are(history: His
                 assert _staging(driver) == before
 
 
-@examples(5)
+@examples(4)
 @given(histories(copies=False, additions=False))
 def test_rows_compare_equal_to_the_source_and_to_nothing_else(history: History) -> None:
     with _pair(history) as (model, duckdb):

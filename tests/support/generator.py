@@ -253,10 +253,10 @@ class _Teller:
         return (pools[0][number // 4], pools[1][number // 2 % 2], pools[2][number % 2])
 
     def _data(self) -> Iterator[tuple[str, tuple[object, ...]]]:
+        """The data columns; the one with unchanged values first, since early digits vary most."""
+        yield TOAST, TOAST_POOL
         for column in self._schema.columns:
-            if column.name == TOAST:
-                yield TOAST, TOAST_POOL
-            elif column.name not in self._schema.key:
+            if column.name != TOAST and column.name not in self._schema.key:
                 yield column.name, DATA_POOLS[column.type]
 
 
