@@ -114,6 +114,10 @@ def _merge_marks(
     return marks
 
 
-@lru_cache(maxsize=64)
 def _every_other(count: int) -> pa.Array:
-    return pa.array(np.arange(0, 2 * count, 2, dtype=np.int64))
+    return _even_numbers(max(count - 1, 1).bit_length()).slice(0, count)
+
+
+@lru_cache
+def _even_numbers(bits: int) -> pa.Array:
+    return pa.array(np.arange(0, 2 << bits, 2, dtype=np.int64))
