@@ -13,7 +13,9 @@ import attrs
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import SystemSpec
 
-_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
+_ROOT = Path(__file__).resolve().parents[2]
+#: Where the product's own project is: in a checkout, and in an installed wheel.
+_PROJECTS = (_ROOT / "dbt", _ROOT / "entrypoints" / "project" / "dbt")
 
 #: How options of a Snowflake warehouse reach the profile; names as they are in dbt/profiles.yml.
 _SNOWFLAKE = {
@@ -55,8 +57,8 @@ def parse(name: str, options: Mapping[str, object]) -> DbtOptions:
 
     ``warehouse`` is the pipeline's ``SystemSpec`` of its warehouse. Optional: ``project`` (folder of dbt_project.yml),
     ``profiles`` (folder of profiles.yml, else the project's), ``target`` (else the warehouse's kind), ``select`` (dbt's
-    selection syntax, a text or a list), ``work``, ``environment``, ``memory_limit_bytes``, ``lock_timeout_s``,
-    ``timeout_s``.
+    selection syntax, a text or a list), ``work``, ``environment``, ``lock_timeout_s``, ``timeout_s``. A file's
+    ``memory_limit_bytes`` holds for dbt too.
     """
     warehouse = options.get("warehouse")
     if not isinstance(warehouse, SystemSpec) or warehouse.kind not in {"duckdb", "snowflake"}:
@@ -65,7 +67,7 @@ def parse(name: str, options: Mapping[str, object]) -> DbtOptions:
             where=f"transform {name}",
             hint="Give the pipeline a warehouse of kind duckdb or snowflake, or leave out its transform section.",
         )
-    project = Path(str(options.get("project") or _PROJECT)).absolute()
+    project = Path(str(options.get("project") or _own_project())).absolute()
     path = Path(str(warehouse.options["path"])).absolute() if warehouse.kind == "duckdb" else None
     environment = options.get("environment")
     return DbtOptions(
@@ -82,10 +84,15 @@ def parse(name: str, options: Mapping[str, object]) -> DbtOptions:
             ),
         },
         duckdb_path=path,
-        memory_limit_bytes=int(_number(options, "memory_limit_bytes", 0)) or None,
+        memory_limit_bytes=int(_number(warehouse.options, "memory_limit_bytes", 0)) or None,
         lock_timeout_s=_number(options, "lock_timeout_s", 60.0),
         timeout_s=_number(options, "timeout_s", 3600.0),
     )
+
+
+def _own_project() -> Path:
+    # Installed, the folder `dbt` beside this package is dbt's own.
+    return next((path for path in _PROJECTS if (path / "dbt_project.yml").exists()), _PROJECTS[0])
 
 
 def _selection(value: object) -> tuple[str, ...]:

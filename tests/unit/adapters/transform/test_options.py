@@ -22,7 +22,7 @@ def test_a_duckdb_pipeline_needs_nothing_but_its_warehouse() -> None:
 
 
 def test_every_option_is_taken() -> None:
-    warehouse = SystemSpec("duckdb", "warehouse", {"path": "/data/shop.duckdb"})
+    warehouse = SystemSpec("duckdb", "warehouse", {"path": "/data/shop.duckdb", "memory_limit_bytes": 1000})
     options = {
         "warehouse": warehouse,
         "project": "/p",
@@ -31,7 +31,6 @@ def test_every_option_is_taken() -> None:
         "select": ["tag:a", "tag:b"],
         "work": "/w",
         "environment": {"MORE": 1},
-        "memory_limit_bytes": 1000,
         "lock_timeout_s": 1.5,
         "timeout_s": 2,
     }
