@@ -52,10 +52,9 @@ class Applier:
         self._register(sql.STATE, as_json(labelled(state), target.schema))
         if target.table in self._copied and target.mode is Mode.HISTORY:
             self._connection.execute(history.add_held(target, sql.STATE))
-        source = sql.STATE
-        if self._any(sql.is_empty(target)):
-            source = self._prepared(target, state)
-        write = modes.fill if self._is_first(target, source) else modes.upsert
+        is_filled = self._any(sql.is_filled(target))
+        source = self._prepared(target, state) if is_filled else sql.STATE
+        write = modes.fill if self._is_first(target, source, is_filled=is_filled) else modes.upsert
         for statement in write(target, source):
             self._connection.execute(statement)
 
@@ -88,10 +87,10 @@ class Applier:
             source = sql.FRESH
         return source
 
-    def _is_first(self, target: Target, source: str) -> bool:
+    def _is_first(self, target: Target, source: str, *, is_filled: bool) -> bool:
         if target.mode is Mode.HISTORY:
             return self._any(history.is_first(target, source))
-        return not self._any(sql.is_empty(target))
+        return not is_filled
 
     def _any(self, query: str, values: dict[str, object] | None = None) -> bool:
         return first_row(self._connection, query, values) is not None

@@ -173,7 +173,7 @@ WHERE NOT EXISTS (
 )"""
 
 
-def is_empty(target: Target) -> str:
+def is_filled(target: Target) -> str:
     """One row if the staging table has any."""
     return f"SELECT 1 FROM {staging(target)} LIMIT 1"
 

@@ -50,7 +50,7 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
     ),
     "append_changes": lambda: (sql.append_changes(target()), sql.append_changes(target(schema=KEYLESS))),
     "prepare": lambda: (
-        sql.is_empty(target()),
+        sql.is_filled(target()),
         sql.resolve(target(), ["note"]),
         sql.newer_exists(target(), 4711),
         sql.keep_newer(target(), sql.RESOLVED),
