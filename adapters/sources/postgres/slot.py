@@ -5,10 +5,11 @@ Reading from it is ``receiver``'s work.
 
 from __future__ import annotations
 
+import select
 import time
 
 import attrs
-from psycopg import pq
+from psycopg import OperationalError, pq
 from psycopg.pq.abc import PGconn, PGresult
 
 from adapters.sources.postgres import sql
@@ -24,6 +25,8 @@ LSN = "lsn"
 _IN_USE = "55006"
 #: SQLSTATE of a slot that is there already.
 EXISTS = "42710"
+_CANCEL_S = 10.0
+
 _NO_SLOT = "42704"
 _ALL_IN_USE = "53400"
 
@@ -234,7 +237,12 @@ def _patient(link: PGconn, text: str, session: Session, *, timeout_s: float) -> 
     try:
         result = exchange(link, text, where=session.where, timeout_s=timeout_s)
     except TimeoutError:
-        raise _too_long(session, timeout_s) from None
+        refused = _too_long(session, timeout_s)
+        _cancel(link)
+        raise refused from None
+    except BaseException:
+        _cancel(link)
+        raise
     sqlstate = sqlstate_of(result)
     if sqlstate == EXISTS:
         raise SourceRejected(
@@ -252,6 +260,20 @@ def _patient(link: PGconn, text: str, session: Session, *, timeout_s: float) -> 
         )
     refuse_failure(result, session.where)
     return result
+
+
+def _cancel(link: PGconn) -> None:
+    """Have the server give up a command, so that the slot it was making is gone when this returns."""
+    if link.status != pq.ConnStatus.OK:
+        return
+    try:
+        link.get_cancel().cancel()
+        deadline = time.monotonic() + _CANCEL_S
+        while link.is_busy() and time.monotonic() < deadline:
+            if select.select([link.socket], [], [], 0.1)[0]:
+                link.consume_input()
+    except OperationalError:
+        return  # the connection is gone, and the command with it
 
 
 def _too_long(session: Session, timeout_s: float) -> SourceRejected:

@@ -157,16 +157,27 @@ def _numbers(logged: Sequence[LoggedColumn], table: Table | None) -> list[int | 
 
 
 def _between(logged: Sequence[LoggedColumn], table: Table, *, after: int, before: int) -> list[int | None]:
+    """The one way in which these columns can be those of the catalog in between, else nothing.
+
+    They are in order, so they are either all that live there under other names, or the first of all that ever were
+    there: what is left over was added later. A live column must have kept its type to be recognised.
+    """
     names = {column.name for column in logged}
-    renamed = [column for column in table.columns if after < column.attnum < before and column.name not in names]
-    dropped = [number for number in sorted(table.dropped) if after < number < before]
-    everything = sorted([*(column.attnum for column in renamed), *dropped])
-    if len(everything) == len(logged):
-        return list(everything)
-    kept = [(column.attnum, column.type_oid) for column in renamed]
-    if len(kept) == len(logged) and all(a[1] == b.type_oid for a, b in zip(kept, logged, strict=True)):
-        return [number for number, _ in kept]
-    return [None] * len(logged)
+    renamed = {column.attnum: column for column in table.columns if after < column.attnum < before}
+    alive = sorted(number for number, column in renamed.items() if column.name not in names)
+    gone = [number for number in table.dropped if after < number < before]
+    ever = sorted([*alive, *gone])
+    first = ever[: len(logged)]
+    ways = {
+        tuple(way)
+        for way in (alive, ever, first)
+        if len(way) == len(logged)
+        and all(
+            number not in renamed or renamed[number].type_oid == column.type_oid
+            for number, column in zip(way, logged, strict=True)
+        )
+    }
+    return list(ways.pop()) if len(ways) == 1 else [None] * len(logged)
 
 
 def _identified(column: Column) -> Column:
