@@ -1,4 +1,4 @@
-"""What loads do to staging tables in each mode, told as whole tables; the suite's ground is in ``warehouse``."""
+"""What loads do to staging tables in each mode, told as whole tables; the suite's ground is in ``warehouse_ground``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pipeline.domain.position import Sequence
 from pipeline.domain.stream import Mode
 from pipeline.ports.warehouse import Warehouse
-from tests.conformance.warehouse import FIRST, GROUP, WarehouseSuite, create, load, target_for
+from tests.conformance.warehouse_ground import FIRST, GROUP, WarehouseSuite, create, load, target_for
 from tests.support.tables import content
 from tests.support.told import Log
 

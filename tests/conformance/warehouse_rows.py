@@ -1,4 +1,4 @@
-"""Values, names, quarantine and comparing; the suite's ground is in ``warehouse``."""
+"""Values, names, quarantine and comparing; the suite's ground is in ``warehouse_ground``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
 from pipeline.domain.tables import QUARANTINE_TABLE_SCHEMA
 from pipeline.ports.warehouse import Comparison, Warehouse
-from tests.conformance.warehouse import (
+from tests.conformance.warehouse_ground import (
     AT,
     FIRST,
     PEOPLE,

@@ -197,7 +197,7 @@ class MemoryWarehouse:
                 connection.register("content", content)
                 connection.execute(f'create table {schema}."{name}" as from content')
             try:
-                return connection.execute(sql).to_arrow_table()
+                return connection.sql(sql).to_arrow_table()
             except duckdb.Error as error:
                 raise WarehouseError(
                     f"the query failed ({type(error).__name__})", where=self.name, hint="Check the query."

@@ -23,7 +23,9 @@ from pipeline.domain.stream import Mode
 
 @attrs.frozen
 class Comparison:
-    """How a staging table differs from the rows it should hold; ``keys`` is a sample, a JSON text each."""
+    """How a staging table differs from the rows it should hold; ``compared_count`` counts the rows that were given, keys
+    that wait in quarantine left out; ``keys`` is a sample, a canonical JSON text each.
+    """
 
     compared_count: int
     missing_count: int
