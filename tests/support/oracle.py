@@ -11,31 +11,43 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
+from pipeline.domain.schema import Column, StreamSchema
 from tests.support.world import World
 
 
 def assert_equal(world: World, *streams: str) -> None:
     """Every stream (all by default) shows exactly its source table's rows, less the keys waiting in quarantine."""
     for stream in streams or tuple(world.streams):
-        relation = world.streams[stream].relation
-        target = world.warehouse.states("shop")[stream].schema
-        columns = ", ".join(_quoted(column.source_name) for column in target.columns)
-        existing = {name for (name,) in world.rows(_columns_of(relation))}
-        columns = ", ".join(
-            _quoted(column.source_name) if column.source_name in existing else "NULL" for column in target.columns
-        )
-        source = [tuple(canonical(value) for value in row) for row in world.rows(f"SELECT {columns} FROM {relation}")]
+        schema = world.warehouse.states("shop")[stream].schema
+        source = _source_rows(world, stream, schema)
         table = world.staging(stream)
-        found = list(zip(*(_column(table, column.name, column.json) for column in target.columns), strict=True))
-        waiting = {
-            tuple(canonical(value) for value in json.loads(row["key"]).values())
-            for row in world.quarantined(stream)
-            if row["status"] == "waiting"
-        }
-        if waiting:
-            places = [target.names.index(name) for name in target.key]
-            source = [row for row in source if tuple(canonical(str(row[i])) for i in places) not in waiting]
+        found = list(zip(*(_column(table, column) for column in schema.columns), strict=True))
         assert sorted(map(repr, found)) == sorted(map(repr, source)), f"{stream} differs"
+
+
+def _source_rows(world: World, stream: str, schema: StreamSchema) -> list[tuple[Any, ...]]:
+    relation = world.streams[stream].relation
+    existing = {name for (name,) in world.rows(_columns_of(relation))}
+    columns = [_quoted(column.source_name) if column.source_name in existing else "NULL" for column in schema.columns]
+    waiting = [json.loads(row["key"]) for row in world.quarantined(stream) if row["status"] == "waiting"]
+    query = f"SELECT {', '.join(columns)} FROM {relation}"
+    if waiting:
+        key = ", ".join(f"{_quoted(schema.column(name).source_name)}::text" for name in schema.key)
+        values = ", ".join("(" + ", ".join(_literal(values[name]) for name in schema.key) + ")" for values in waiting)
+        query += f" WHERE ({key}) NOT IN ({values})"
+    rows = world.rows(query)
+    return [
+        tuple(_source_value(value, column) for value, column in zip(row, schema.columns, strict=True)) for row in rows
+    ]
+
+
+def _source_value(value: Any, column: Column) -> Any:
+    if isinstance(value, float) and column.type == pa.float32():
+        return canonical(float(np.float32(value)))
+    return canonical(value)
 
 
 def canonical(value: Any) -> Any:
@@ -57,11 +69,15 @@ def canonical(value: Any) -> Any:
     return str(value)
 
 
-def _column(table: Any, name: str, json_text: bool) -> list[Any]:
-    values = table.column(name).to_pylist()
-    if json_text:
+def _column(table: pa.Table, column: Column) -> list[Any]:
+    values = table.column(column.name).to_pylist()
+    if column.json:
         values = [None if value is None else json.loads(value) for value in values]
     return [canonical(value) for value in values]
+
+
+def _literal(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

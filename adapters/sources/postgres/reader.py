@@ -193,10 +193,11 @@ class PostgresReader:
             pieces += decoded.pieces
             row_count += decoded.row_count
             _count(covered, decoded.covered_counts)
+        end = self._end()
         return self._advance(
             GroupBatch(
                 after=position(self._after),
-                up_to=self._end(),
+                up_to=end,
                 schemas=schemas_of([(piece.stream, piece.schema) for piece in pieces]),
                 pieces=tuple(pieces),
                 transaction_count=whole.transaction_count,
@@ -204,7 +205,7 @@ class PostgresReader:
                 first_commit_at=_instant(whole.first),
                 last_commit_at=_instant(whole.last),
                 row_count=row_count,
-                byte_count=whole.byte_count,
+                byte_count=whole.byte_count or lsn_of(end) - self._after,
             )
         )
 

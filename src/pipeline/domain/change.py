@@ -109,7 +109,8 @@ class GroupBatch:
     ``schemas`` lists, for each stream that changed, the schemas of its pieces in order, known without reading them.
     ``covered_counts`` are the changes per stream that were read and skipped since they lie at or before the
     stream's consistent point.
-    An empty batch (no schemas) only moves the position.
+    ``byte_count`` is the log that was read. An empty batch (no schemas) only moves the position; its ``byte_count`` is
+    the log that it passed over.
     """
 
     after: Position

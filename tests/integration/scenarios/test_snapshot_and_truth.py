@@ -1,5 +1,7 @@
 """Snapshots, and whether what is said is true."""
 
+import subprocess
+import sys
 import threading
 
 import psycopg
@@ -75,8 +77,6 @@ def test_the_books_of_every_load_balance_and_add_up_to_the_changelog(world: Worl
 
 
 def test_verify_finds_one_corrupted_row_and_mends_it(duckdb_world: World) -> None:
-    import duckdb
-
     world = duckdb_world
     world.sql(
         "CREATE TABLE orders (id int PRIMARY KEY, status text)",
@@ -85,9 +85,10 @@ def test_verify_finds_one_corrupted_row_and_mends_it(duckdb_world: World) -> Non
     world.stream("orders")
     world.run()
     world.warehouse.close()
-    with duckdb.connect(str(world.folder / "warehouse.duckdb")) as connection:
-        connection.execute("UPDATE staging.shop__orders SET status = 'corrupt' WHERE id = 500")
-        connection.execute("DELETE FROM staging.shop__orders WHERE id = 7")
+    corrupt = "UPDATE staging.shop__orders SET status = 'corrupt' WHERE id = 500;"
+    corrupt += "DELETE FROM staging.shop__orders WHERE id = 7"
+    script = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", script, str(world.folder / "warehouse.duckdb"), corrupt], check=True)
     session = world.session()
     try:
         found = verify(session)

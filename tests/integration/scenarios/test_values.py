@@ -115,7 +115,9 @@ def test_one_bad_value_among_many_sets_one_row_apart(duckdb_world: World) -> Non
     world.sql("CREATE TABLE t (id int PRIMARY KEY, v numeric)")
     world.stream("t")
     world.run()
-    world.sql("INSERT INTO t SELECT n, CASE WHEN n = 54321 THEN 'NaN' ELSE n END FROM generate_series(1, 100000) n")
+    world.sql(
+        "INSERT INTO t SELECT n, CASE WHEN n = 54321 THEN 'NaN'::numeric ELSE n END FROM generate_series(1, 100000) n"
+    )
     world.run()
     assert world.staging("t").num_rows == 99_999
     assert [json.loads(row["key"]) for row in world.quarantined("t")] in ([{"id": 54321}], [{"id": "54321"}])
@@ -128,10 +130,11 @@ def test_everyday_types_arrive_as_something_a_person_can_use(world: World) -> No
         "CREATE TYPE pair AS (a int, b text)",
         "CREATE TABLE t (id int PRIMARY KEY, m mood, a age, u uuid, ints int[], texts text[], r int4range, i inet,"
         " v interval, b bit(3), c money, p pair, grid int[][])",
-        "INSERT INTO t SELECT n, 'happy', 42, '123e4567-e89b-12d3-a456-426614174000', '{1,NULL,3}',"
-        """ ARRAY['a,b', 'quote "', NULL, '']::text[], '[1,5)', '192.0.2.1/24', '1 year 2 days 03:04:05',"""
+        "INSERT INTO t SELECT n, 'happy'::mood, 42, '123e4567-e89b-12d3-a456-426614174000'::uuid, '{1,NULL,3}'::int[],"
+        """ ARRAY['a,b', 'quote "', NULL, '']::text[], '[1,5)'::int4range, '192.0.2.1/24'::inet,"""
+        " '1 year 2 days 03:04:05'::interval,"
         " B'101', 12.34,"
-        " ROW(1, 'x y'), '{{1,2},{3,4}}' FROM generate_series(1, 2) n",
+        " ROW(1, 'x y')::pair, '{{1,2},{3,4}}'::int[] FROM generate_series(1, 2) n",
     )
     world.stream("t")
     world.run()
