@@ -178,12 +178,33 @@ def test_a_large_transaction_waits_on_disk_in_bounded_memory(scene: Scene, follo
                 assert list(scene.folder.rglob("*.arrow")) != []
                 assert batch.schemas == {"t": (source.schemas([stream("t")])["t"],)}
             position = batch.up_to
+            reader.acknowledge(position)
 
     assert [count for count in counts if count] == [1, 100_000, 1]
     assert (row_count, ids) == (100_002, 100_000 * 100_001 // 2 - 1)
     # The transaction is 40 MB of log; what is decoded at once is a part of that.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 100_000
     assert list(scene.folder.rglob("*.arrow")) == []
+
+
+def test_a_spilled_batch_can_be_read_after_the_next_was_taken(scene: Scene, followed: Copy) -> None:
+    source = scene.source()
+    scene.sql("INSERT INTO t SELECT n, 'x' FROM generate_series(1, 5000) n")
+    scene.sql("INSERT INTO t VALUES (0, 'next')")
+    end = source.mark()
+    limits = BatchLimits(spill_bytes=1000)
+    with source.read(checkpoint(followed.position), followed.streams, limits=limits, up_to=end) as reader:
+        taken = []
+        while not taken or taken[-1].up_to != end:
+            batch = reader.next(10)
+            taken += [batch] if batch else []
+        for batch in taken:
+            followed.take(batch)
+        assert list(scene.folder.rglob("*.arrow")) != []
+        reader.acknowledge(end)
+        assert list(scene.folder.rglob("*.arrow")) == []
+
+    assert followed.rows["t"] == scene.rows("t")
 
 
 def test_files_of_a_run_that_was_killed_are_removed(scene: Scene, followed: Copy) -> None:
