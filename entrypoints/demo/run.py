@@ -51,12 +51,15 @@ def run_demo(common: Common, *, seconds: float, rate: float, keep: bool) -> int:
     with ExitStack() as stack:
         stack.enter_context(logging_to(settings, command="demo", name=PIPELINE, quiet=True))
         stack.enter_context(stopping(graceful=False))
-        server = _start_shop(stack, report)
+        server = _start_server(stack)
         environment = {**os.environ, "SHOP_DSN": server.dsn("shop")}
         spec = load_pipeline(PIPELINE, settings, environment=environment, secrets=redactor().secrets).spec
         database = _fresh(spec)
         metrics = LiveMetrics(SystemClock())
         session = stack.enter_context(opened(spec, logger=logs.logger(), metrics=(metrics,)))
+        if session.transformer is not None:
+            session.transformer.warm()  # dbt takes seconds to import; the shop and its snapshot take some too
+        _fill_shop(server, report)
         _copy(session, metrics, report)
         _follow(session, metrics, report, dsn=server.dsn("shop"), seconds=seconds, rate=rate)
         _drain(session, report)
@@ -70,20 +73,23 @@ def run_demo(common: Common, *, seconds: float, rate: float, keep: bool) -> int:
     return 0
 
 
-def _start_shop(stack: ExitStack, report: Report) -> EmbeddedPostgres:
-    started = time.monotonic()
+def _start_server(stack: ExitStack) -> EmbeddedPostgres:
     server = EmbeddedPostgres()
     redactor().secrets.add(server.password)
     # Not as a context manager: an interrupt while it starts has to be cleaned up too.
     stack.callback(server.close)
     server.start()
+    return server
+
+
+def _fill_shop(server: EmbeddedPostgres, report: Report) -> None:
+    started = time.monotonic()
     create_shop(server.dsn())
     rows = count_rows(server.dsn("shop"))
     report.step(
         f"PostgreSQL is up on 127.0.0.1:{server.port} with a shop of {sum(rows.values()):,} rows in {len(rows)} tables",
         started=started,
     )
-    return server
 
 
 def _copy(session: Session, metrics: LiveMetrics, report: Report) -> None:
