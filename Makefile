@@ -27,7 +27,7 @@ check: $(VENV)/.test
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(VENV)/bin/lint-imports
+	PYTHONPATH=src:. $(VENV)/bin/lint-imports
 	$(PY) -m pytest tests/unit -n $(WORKERS) -m "not slow" $(ARGS)
 
 bench: $(VENV)/.test

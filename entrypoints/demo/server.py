@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from pipeline.domain.errors import Missing, SourceUnreachable
 
@@ -143,7 +144,7 @@ class EmbeddedPostgres:
             os.chown(secret, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
         command = ["initdb", "-D", str(self._data), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8"]
         command += ["--locale=C.UTF-8", "--no-sync", f"--pwfile={secret}"]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - a program of the wheel, with arguments of our own
             [str(self._bin / command[0]), *command[1:]],
             capture_output=True,
             check=False,
@@ -159,7 +160,7 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         arguments = [f"-c{name}={value}" for name, value in self._settings.items()]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - as above
                 [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -199,7 +200,7 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
-def _account() -> dict[str, int]:
+def _account() -> dict[str, Any]:
     return {"user": UNPRIVILEGED_UID, "group": UNPRIVILEGED_UID} if _is_root() else {}
 
 
