@@ -27,8 +27,9 @@ def transform(
         )
     tables = None if streams is None else sorted(spec.table for spec in session.specs(streams))
     checkpoint = session.warehouse.checkpoint(session.group)
+    is_complete = streams is None or _changed(session) <= set(streams)
     result = session.transformer.build(tables, full_refresh=full_refresh)
-    if not result.failed and checkpoint is not None:
+    if is_complete and not result.failed and checkpoint is not None:
         session.warehouse.set_transformed(session.group, checkpoint.load)
     _report(session, result)
     return result
@@ -38,11 +39,17 @@ def transform_changed(session: Session) -> TransformResult | None:
     """Build what is downstream of the streams that changed since marts were last built, whoever loaded them; None if
     nothing did (P12).
     """
-    since = session.warehouse.transformed(session.group)
-    changed = session.warehouse.changed_since(session.group, since) & set(session.pipeline.streams)
+    changed = _changed(session)
     if not changed:
         return None
-    return transform(session, streams=changed if since >= 0 else None)
+    is_first = session.warehouse.transformed(session.group) < 0
+    return transform(session, streams=None if is_first else changed)
+
+
+def _changed(session: Session) -> frozenset[str]:
+    """The streams that marts have not been built from since they changed."""
+    since = session.warehouse.transformed(session.group)
+    return session.warehouse.changed_since(session.group, since) & frozenset(session.pipeline.streams)
 
 
 def _report(session: Session, result: TransformResult) -> None:

@@ -68,6 +68,19 @@ def test_a_load_whose_process_died_before_the_marts_is_not_forgotten(rig: Rig) -
     assert rig.transformer.builds == [None, ["shop__orders"]]
 
 
+def test_building_for_some_streams_does_not_hide_that_others_changed(rig: Rig) -> None:
+    rig.database.schemas["items"] = rig.database.schemas["orders"]
+    rig.database.tables["items"] = {}
+    rig.stream("items")
+    sync(rig.session())
+    rig.database.commit(("orders", INSERT, {"id": 2, "status": "new"}), ("items", INSERT, {"id": 1, "status": "new"}))
+    sync(rig.session(), with_transform=False)
+    transform(rig.session(), streams=["orders"])
+    sync(rig.session())
+    assert rig.transformer is not None
+    assert rig.transformer.builds == [None, ["shop__orders"], ["shop__items", "shop__orders"]]
+
+
 def test_a_pipeline_without_transform_says_so(rig: Rig) -> None:
     rig.transformer = None
     with pytest.raises(ConfigError, match="no transform section"):
