@@ -20,7 +20,7 @@ from tests.support.tables import content
 from tests.support.told import change_table
 
 
-@examples(10)
+@examples(8)
 @given(histories())
 def test_the_same_loads_make_the_same_tables(history: History) -> None:
     with _pair(history) as (model, duckdb):

@@ -23,7 +23,7 @@ from pipeline.domain.stream import Mode
 
 @attrs.frozen
 class Comparison:
-    """How a staging table differs from the rows it should hold; ``compared_count`` counts the rows that were given, keys
+    """How a staging table differs from the rows it should hold; ``compared_count`` counts the rows given, those of keys
     that wait in quarantine left out; ``keys`` is a sample, a canonical JSON text each.
     """
 
