@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.domain.change import SEQUENCE
 from pipeline.domain.errors import SourceUnreachable
+from pipeline.domain.position import Position
 from pipeline.domain.stream import BatchLimits
 from pipeline.ports.source import LogReader
 from tests.support.postgres import Copy, Scene, begin, checkpoint, stream, wait_for
@@ -141,7 +142,9 @@ def test_a_heartbeat_moves_an_idle_server(scene: Scene, followed: Copy) -> None:
 def test_up_to_leaves_later_transactions_for_the_next_reader(scene: Scene, followed: Copy) -> None:
     source = scene.source()
     scene.sql("INSERT INTO t VALUES (1, 'before')")
-    end = source.mark()
+    # Beyond the first transaction's end, and not by mark(), whose own message would come in between.
+    scene.sql("CREATE TABLE noise (id int)")
+    end = Position({"lsn": int(scene.sql("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")[0][0])})
     scene.sql("INSERT INTO t VALUES (2, 'after')")
 
     followed.read(source, up_to=end)
@@ -222,7 +225,14 @@ def test_a_reader_that_is_not_read_from_stops_reading_ahead(scene: Scene, follow
     scene.sql("INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(1, 50000) n")
     with source.read(checkpoint(followed.position), followed.streams, limits=BatchLimits()) as reader:
         waiting = "SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'walsender' AND datname = %s"
-        wait_for(lambda: scene.sql(waiting, scene.database) == [("WalSenderWriteData",)])
+        blocked = 0
+
+        def is_blocked_for_good() -> bool:
+            nonlocal blocked
+            blocked = blocked + 1 if scene.sql(waiting, scene.database) == [("WalSenderWriteData",)] else 0
+            return blocked == 40
+
+        wait_for(is_blocked_for_good)
         batch = reader.next(20)
         while batch is not None and batch.is_empty:
             batch = reader.next(20)
