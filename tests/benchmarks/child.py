@@ -1,113 +1,116 @@
 """One measured part of a benchmark, in a process of its own so that its peak memory is its own.
 
-Prints one JSON object: seconds, peak memory in MB, and what was moved.
+Prints one JSON object: what was moved, how long it took, and the peak memory in MB.
 """
 
 from __future__ import annotations
 
 import json
 import resource
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
 import attrs
-import psycopg
 
+import adapters.transform
+from pipeline.application.session import Session
 from pipeline.application.stream import stream
-from pipeline.domain.events import BatchApplied, CopyFinished
-from pipeline.domain.stream import BatchLimits, SystemSpec
+from pipeline.domain.events import BatchApplied, CopyFinished, Event, TransformFinished
+from pipeline.domain.stream import BatchLimits, Mode
 from tests.support.attached import attached_world
 from tests.support.world import World
 
+#: The shop's streams, when the benchmark runs behind the demo's shop.
+SHOP = ("customers", "addresses", "products", "orders", "order_items", "payments")
 
-def world(dsn: str, folder: Path) -> World:
-    """The pipeline over the table ``bench`` of a database that the parent made."""
+
+def world_of(dsn: str, folder: Path) -> World:
+    """The pipeline over the table ``bench``, or over the shop, of a database that the parent made."""
     world = attached_world(dsn, folder)
     world.limits = BatchLimits()
-    world.stream("bench")
+    for name in SHOP if world.database == "shop" else ("bench",):
+        world.stream(name, mode=Mode.HISTORY if name == "customers" else Mode.MIRROR)
     return world
 
 
-def run(dsn: str, folder: Path) -> dict[str, object]:
+def run(world: World) -> dict[str, object]:
     """One bounded run: the first copy, or the drain of what was logged since."""
-    here = world(dsn, folder)
     started = time.perf_counter()
-    result = here.run()
+    result = world.run()
     seconds = time.perf_counter() - started
-    copied = sum(event.row_count for event in here.recorder.of(CopyFinished))
+    copied = sum(event.row_count for event in world.recorder.of(CopyFinished))
     changes = sum(count.changelog_count for count in result.counts.values())
     return {"seconds": seconds, "copied": copied, "changes": changes, "batches": result.batch_count}
 
 
-def latency(dsn: str, folder: Path, *, rate: int, seconds: float, marts: bool) -> dict[str, object]:
-    """Commit-to-visible times while a writer commits ``rate`` transactions a second."""
-    here = world(dsn, folder)
-    session = here.session()
-    if marts:
-        session = attrs.evolve(session, transformer=_transformer(folder), pipeline=_with_marts(session.pipeline))
-    samples: list[float] = []
-    record = here.recorder.record
+@attrs.define
+class Visibility:
+    """Commit-to-visible seconds of every transaction, from the events of loads."""
 
-    def observe(event: object) -> None:
-        record(event)  # type: ignore[arg-type] # every event is one
-        if isinstance(event, BatchApplied) and event.last_commit_at and event.first_commit_at:
-            # Commits are evenly spaced at a steady rate, so a batch's lags run evenly between its two ends.
-            first = (event.at - event.first_commit_at).total_seconds()
-            last = (event.at - event.last_commit_at).total_seconds()
-            step = (first - last) / max(event.transaction_count - 1, 1)
-            samples.extend(first - step * number for number in range(event.transaction_count))
+    world: World
+    samples: list[float] = attrs.field(factory=list)
 
-    here.recorder.record = observe  # type: ignore[method-assign] # measures where events arrive
-    writer = threading.Thread(
-        target=_write, args=(dsn,), kwargs={"rate": rate, "seconds": seconds, "stop": session.stop}
-    )
+    def record(self, event: Event) -> None:
+        """Take note of a load; its commits are taken as evenly spaced, which they are at a steady rate."""
+        self.world.recorder.record(event)
+        if isinstance(event, BatchApplied) and event.first_commit_at and event.last_commit_at:
+            oldest = (event.at - event.first_commit_at).total_seconds()
+            newest = (event.at - event.last_commit_at).total_seconds()
+            step = (oldest - newest) / max(event.transaction_count - 1, 1)
+            self.samples.extend(oldest - step * number for number in range(event.transaction_count))
+
+    def quantile(self, share: float) -> float:
+        """The sample that ``share`` of all do not exceed."""
+        return sorted(self.samples)[min(int(len(self.samples) * share), len(self.samples) - 1)]
+
+
+def latency(world: World, *, rate: int, seconds: float) -> dict[str, object]:
+    """Commit-to-visible times while a writer commits ``rate`` transactions a second; with marts behind the shop."""
+    visibility = Visibility(world)
+    session = attrs.evolve(world.session(), metrics=visibility)
+    if world.database == "shop":
+        session = _with_marts(world, session)
+    writer = threading.Thread(target=_write, args=(world.dsn, rate, seconds, session))
     writer.start()
-    stream(session, with_transform=marts)
-    writer.join()
-    session.source.close()
-    samples.sort()
+    try:
+        stream(session, with_transform=session.transformer is not None)
+    finally:
+        writer.join()
+        session.source.close()
     return {
-        "transactions": len(samples),
-        "p50": samples[len(samples) // 2],
-        "p99": samples[int(len(samples) * 0.99)],
-        "worst": samples[-1],
+        "transactions": len(visibility.samples),
+        "p50": visibility.quantile(0.5),
+        "p99": visibility.quantile(0.99),
+        "worst": visibility.quantile(1.0),
+        "builds": len(world.recorder.of(TransformFinished)),
     }
 
 
-def _write(dsn: str, *, rate: int, seconds: float, stop: threading.Event) -> None:
-    """Commit at a steady rate in a process of its own, then let the pipeline drain for a moment and stop it."""
-    import subprocess
-
-    subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.writer", dsn, str(rate), str(seconds)], check=True, stdout=sys.stderr
+def _with_marts(world: World, session: Session) -> Session:
+    warehouse = attrs.evolve(session.pipeline.warehouse, options={"path": str(world.folder / "warehouse.duckdb")})
+    options = {"warehouse": warehouse, "work": str(world.folder / "dbt")}
+    return attrs.evolve(
+        session,
+        pipeline=attrs.evolve(session.pipeline, transform_every_s=5.0),
+        transformer=adapters.transform.build("dbt", options),
     )
-    time.sleep(2.0)
-    stop.set()
 
 
-def _transformer(folder: Path):  # type: ignore[no-untyped-def] # Transformer
-    raise NotImplementedError
-
-
-def _with_marts(spec):  # type: ignore[no-untyped-def] # PipelineSpec
-    return attrs.evolve(spec, transform=SystemSpec("dbt", "dbt"), transform_every_s=5.0)
-
-
-def wait_for(dsn: str) -> None:
-    """Fail early where the database is not there."""
-    psycopg.connect(dsn).close()
+def _write(dsn: str, rate: int, seconds: float, session: Session) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.writer", dsn, str(rate), str(seconds)]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    time.sleep(2.0)  # what was committed last becomes visible too
+    session.stop.set()
 
 
 def main() -> None:
-    """``child.py run DSN FOLDER`` or ``child.py latency DSN FOLDER RATE SECONDS MARTS``."""
+    """``child.py run DSN FOLDER`` or ``child.py latency DSN FOLDER RATE SECONDS``."""
     what, dsn, folder, *rest = sys.argv[1:]
-    wait_for(dsn)
-    if what == "run":
-        result = run(dsn, Path(folder))
-    else:
-        result = latency(dsn, Path(folder), rate=int(rest[0]), seconds=float(rest[1]), marts=rest[2] == "marts")
+    world = world_of(dsn, Path(folder))
+    result = run(world) if what == "run" else latency(world, rate=int(rest[0]), seconds=float(rest[1]))
     result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(result))
 
