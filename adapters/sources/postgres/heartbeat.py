@@ -17,12 +17,12 @@ PREFIX = "rdp_heartbeat"
 
 
 class Heartbeat:
-    """A thread that writes a message whenever ``heard_at`` lies ``interval_s`` back; it never fails a reader."""
+    """A thread that writes a message whenever ``advanced_at`` lies ``interval_s`` back; it never fails a reader."""
 
-    def __init__(self, connector: Connector, *, interval_s: float, heard_at: Callable[[], float]) -> None:
+    def __init__(self, connector: Connector, *, interval_s: float, advanced_at: Callable[[], float]) -> None:
         self._session = Session(connector)
         self._interval_s = interval_s
-        self._heard_at = heard_at
+        self._advanced_at = advanced_at
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="postgres-heartbeat", daemon=True)
         if interval_s > 0:
@@ -48,4 +48,4 @@ class Heartbeat:
             self._stopped.wait(min(self._interval_s, 1.0))
 
     def _left(self) -> float:
-        return max(self._heard_at() + self._interval_s - time.monotonic(), 0.0)
+        return max(self._advanced_at() + self._interval_s - time.monotonic(), 0.0)

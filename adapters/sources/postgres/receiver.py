@@ -111,7 +111,8 @@ class Receiver:
         self._fresh: list[Segment | Progress] = []
         self._fresh_bytes = 0
         self._sent_at = 0.0
-        self._heard_at = time.monotonic()
+        self._heard_at = self._advanced_at = time.monotonic()
+        self._end = 0
         self._is_asked = False
         link.nonblocking = 1
         self._thread = threading.Thread(target=self._run, name="postgres-receiver", daemon=True)
@@ -141,9 +142,9 @@ class Receiver:
         self._wake()
 
     @property
-    def heard_at(self) -> float:
-        """When the server last said anything, on the monotonic clock."""
-        return self._heard_at
+    def advanced_at(self) -> float:
+        """When the log was last seen to move on, on the monotonic clock; answers to our own questions do not count."""
+        return self._advanced_at
 
     def close(self) -> None:
         """Report the last confirmation, end the stream and close the connection. Safe to call twice."""
@@ -204,6 +205,8 @@ class Receiver:
         if kind == _KEEPALIVE:
             _, end, _, asks = _KEEPALIVE_FORM.unpack_from(view)
             self._is_asked = self._is_asked or bool(asks)
+            if end > self._end:
+                self._end, self._advanced_at = end, time.monotonic()
             self._progress(end)
             return
         if kind != _XLOG:
@@ -223,6 +226,7 @@ class Receiver:
             opened.is_open = True
         elif message == _COMMIT:
             _, lsn, end, at_us = _COMMIT_FORM.unpack_from(view, _HEADER + 1)
+            self._advanced_at = time.monotonic()
             self._cut(Commit(lsn, end, at_us))
             opened.is_open = False
             return

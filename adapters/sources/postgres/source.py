@@ -166,7 +166,9 @@ class PostgresSource:
             where=self._session.where,
             on_lost=self._judged,
         )
-        heartbeat = Heartbeat(self._connector, interval_s=self._options.heartbeat_s, heard_at=lambda: receiver.heard_at)
+        heartbeat = Heartbeat(
+            self._connector, interval_s=self._options.heartbeat_s, advanced_at=lambda: receiver.advanced_at
+        )
         return PostgresReader(
             receiver,
             Decoder(epoch=checkpoint.epoch, resolve=tracker.resolve),

@@ -125,7 +125,7 @@ def test_an_idle_reader_moves_on_while_others_write(scene: Scene, followed: Copy
 
 
 def test_a_heartbeat_moves_an_idle_server(scene: Scene, followed: Copy) -> None:
-    source = scene.source(heartbeat_s=0.2)
+    source = scene.source(heartbeat_s=1, silence_timeout_s=1.5)
     with source.read(checkpoint(followed.position), followed.streams, limits=BatchLimits()) as reader:
         seen = set()
 
