@@ -8,7 +8,6 @@ from pathlib import Path
 from entrypoints.demo.server import EmbeddedPostgres
 from tests.support.world import World
 
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -17,9 +17,10 @@ class SourceColumn:
     ``type_oid`` and ``typmod`` are pg_attribute's; ``type_text`` what format_type() makes of them; ``type_name`` the
     plain name from pg_type (``int4``, ``numeric``, ``mood``); ``type_kind`` pg_type.typtype (``b`` base, ``c``
     composite, ``d`` domain, ``e`` enum, ``r`` range, ``m`` multirange). For a domain, ``base_oid``, ``base_name`` and
-    ``base_typmod`` describe the type under all domains, else they equal the type's own. ``element_oid`` and ``element_name``
-    describe an array's elements (0 and "" if it is none). ``default_text`` is the value, as text, that rows older than the column
-    show (attmissingval), None without one. ``generated`` is ``s`` stored, ``v`` virtual, or "".
+    ``base_typmod`` describe the type under all domains, else they equal the type's own. ``element_oid`` and
+    ``element_name`` describe an array's elements (0 and "" if it is none). ``default_text`` is the value, as text, that
+    rows older than the column show (attmissingval), None without one. ``generated`` is ``s`` stored, ``v`` virtual, or
+    "".
     """
 
     name: str
@@ -65,8 +66,8 @@ class TrackedRelation:
     """What a Relation message means for a stream.
 
     ``columns`` has one entry for each column of the message, in its order: the stream's column, or None where it is
-    left out. ``schema`` holds the columns that are not None, in the same order. ``since`` is the LSN of the stream's consistent point:
-    changes whose commit LSN lies before it are skipped and counted as covered.
+    left out. ``schema`` holds the columns that are not None, in the same order. ``since`` is the LSN of the stream's
+    consistent point: changes whose commit LSN lies before it are skipped and counted as covered.
     """
 
     stream: str

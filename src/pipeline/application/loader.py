@@ -69,7 +69,7 @@ class GroupLoader:
         session.metrics.record(IdleCheckpoint(session.group, at=checkpoint.at))
 
     def _migrate(self, batch: GroupBatch) -> list[str]:
-        """Bring the tables in line with the batch's schemas, before the load's transaction; tell whose state changed."""
+        """Bring the tables in line with the batch's schemas before the load's transaction; tell whose state changed."""
         session = self._session
         migrated = []
         for name, schemas in batch.schemas.items():
