@@ -16,6 +16,7 @@ from adapters.warehouses.duckdb.incoming import (
     Stamp,
     as_json,
     changelog_rows,
+    constants,
     labelled,
     lowest_sequence,
     unchanged_names,
@@ -52,10 +53,7 @@ class Applier:
         self._register(sql.STATE, as_json(labelled(state), target.schema))
         if target.table in self._copied and target.mode is Mode.HISTORY:
             self._connection.execute(history.add_held(target, sql.STATE))
-        is_filled = self._any(sql.is_filled(target))
-        source = self._prepared(target, state) if is_filled else sql.STATE
-        write = modes.fill if self._is_first(target, source, is_filled=is_filled) else modes.upsert
-        for statement in write(target, source):
+        for statement in self._writes(target, state):
             self._connection.execute(statement)
 
     def begin_copy(self, target: Target) -> None:
@@ -74,6 +72,14 @@ class Applier:
             query = f'SELECT max("_cdc_sequence")::VARCHAR FROM {sql.changelog(target)} WHERE "_cdc_load" <= $load'
             (highest,) = self._connection.execute(query, {"load": load}).fetchall()[0]
             self._run(history.close_unheld(target, sequence=int(highest or 0) + 1, at=at))
+
+    def _writes(self, target: Target, state: pa.Table) -> tuple[str, ...]:
+        if target.table in self._copied and target.mode is not Mode.HISTORY:
+            return modes.fill(target, sql.STATE)  # emptied before, and a copy gives each key once
+        is_filled = self._any(sql.is_filled(target))
+        source = self._prepared(target, state) if is_filled else sql.STATE
+        write = modes.fill if self._is_first(target, source, is_filled=is_filled) else modes.upsert
+        return write(target, source)
 
     def _prepared(self, target: Target, state: pa.Table) -> str:
         """The relation with values of base rows filled in, and without rows that are older than what is stored."""
@@ -99,4 +105,8 @@ class Applier:
         self._connection.execute(statement.text, statement.values)
 
     def _register(self, name: str, table: pa.Table) -> None:
-        self._connection.register(name.strip('"'), table)
+        """Make the table readable under ``name``, its constant columns as literals."""
+        known = constants(table)
+        rows = name.strip('"') + "_rows"
+        self._connection.register(rows, table.drop_columns(list(known)))
+        self._connection.execute(sql.with_constants(name, rows, known))

@@ -5,7 +5,7 @@ What each mode does to its staging table is in ``modes``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -112,6 +112,12 @@ SELECT {columns(target.schema.names)}, "_cdc_op", "_cdc_sequence", "_cdc_commit_
     CAST(NULL AS TIMESTAMPTZ) AS "_cdc_valid_to_at",
     true AS "_cdc_current"
 FROM {changelog(target)}"""
+
+
+def with_constants(name: str, rows: str, constants: Mapping[str, str]) -> str:
+    """Registered rows under another name, with columns that are the same literal in every row."""
+    added = "".join(f", {text} AS {quote(column)}" for column, text in constants.items())
+    return f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT *{added} FROM {quote(rows)}"
 
 
 def append_changes(target: Target) -> str:

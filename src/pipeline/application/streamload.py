@@ -15,7 +15,7 @@ from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.evolution import conform, evolve
 from pipeline.domain.loading import LoadStep, Migration, SchemaChange, Target
-from pipeline.domain.planning import plan_steps
+from pipeline.domain.planning import plan_copy, plan_steps
 from pipeline.domain.processing import check_masks, process, processed_schema
 from pipeline.domain.quarantine import Waiting, judge
 from pipeline.domain.schema import StreamSchema
@@ -27,13 +27,15 @@ from pipeline.ports.warehouse import Load, Warehouse, target_of
 class StreamLoad:
     """Takes the pieces of one stream in order and applies them to an open load.
 
-    ``flush_rows`` is how many rows may wait to be compacted together (P11).
+    ``flush_rows`` is how many rows may wait to be compacted together (P11). ``is_copy`` says that the pieces are of a
+    snapshot, which holds each key once.
     """
 
     spec: StreamSpec
     target: Target
     waiting: Waiting
     flush_rows: int
+    is_copy: bool = False
     counts: StreamCounts = attrs.field(factory=StreamCounts)
     _tables: list[pa.Table] = attrs.field(factory=list)
     _row_count: int = 0
@@ -61,7 +63,8 @@ class StreamLoad:
         changes = self._tables[0] if len(self._tables) == 1 else pa.concat_tables(self._tables)
         self._tables.clear()
         self._row_count = 0
-        for step in plan_steps(self.target, changes):
+        steps = (plan_copy(self.target, changes),) if self.is_copy else plan_steps(self.target, changes)
+        for step in steps:
             self.apply(load, step)
 
     def apply(self, load: Load, step: LoadStep) -> None:

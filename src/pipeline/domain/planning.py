@@ -55,6 +55,16 @@ def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
     )
 
 
+def plan_copy(target: Target, changes: pa.Table) -> LoadStep:
+    """The step that loads rows of a snapshot, which hold each key once: each change is a state as it is."""
+    if target.mode is Mode.APPEND:
+        return _step(target, changes, state=state_schema(target.schema).empty_table(), applied=changes.num_rows)
+    base = pa.nulls(changes.num_rows, target.schema.key_type())
+    columns = [*changes.select(state_schema(target.schema).names[:-1]).columns, base]
+    state = pa.Table.from_arrays(columns, schema=state_schema(target.schema))
+    return _step(target, changes, state=state, applied=changes.num_rows)
+
+
 def plan_repair(
     target: Target, wanted: pa.Table, extra: pa.Table, *, epoch: int, commit: int, commit_at: datetime
 ) -> LoadStep:
