@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import pyarrow as pa
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq.abc import PGconn, PGresult
@@ -164,6 +165,14 @@ def translated(where: str) -> Iterator[None]:
         raise server_error(error.sqlstate, where, error_class=type(error).__name__) from None
     except psycopg.Error as error:
         raise server_error(error.sqlstate, where, error_class=type(error).__name__) from None
+    except (OSError, pa.ArrowException) as error:
+        # What breaks while ADBC's stream is read comes by way of Arrow, with a text and no SQLSTATE.
+        raise SourceUnreachable(
+            "the connection to PostgreSQL was lost, or the server gave up, while rows were read",
+            where=where,
+            hint="Look at the server's log, then start again.",
+            error_class=type(error).__name__,
+        ) from None
     except Exception as error:
         if type(error).__module__.startswith("adbc_driver_manager"):
             state = getattr(error, "sqlstate", None)

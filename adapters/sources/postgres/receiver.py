@@ -19,7 +19,7 @@ from psycopg import OperationalError
 from psycopg.pq.abc import PGconn
 
 from adapters.sources.postgres.connection import server_error, sqlstate_of
-from pipeline.domain.errors import LogLost, PipelineError, SourceUnreachable
+from pipeline.domain.errors import LogLost, PipelineError, SourceError, SourceUnreachable
 
 #: Seconds between 1970 and 2000, where PostgreSQL's clock starts.
 EPOCH_2000 = 946_684_800
@@ -168,6 +168,8 @@ class Receiver:
             self._fail(error)
         except OperationalError:
             self._fail(self._on_lost(server_error(None, self._where)))
+        except BaseException as error:  # whatever it is: a stream that ended must never look like one that is idle
+            self._fail(_unexpected(error, self._where))
         else:
             self._part()
         finally:
@@ -327,6 +329,11 @@ class Receiver:
                     return
         except OperationalError:
             return  # the connection was lost meanwhile: nothing more to say
+
+
+def _unexpected(error: BaseException, where: str) -> PipelineError:
+    kind = type(error).__name__
+    return SourceError(f"reading the log failed with {kind}", where=where, hint="Start again.", error_class=kind)
 
 
 @attrs.define(slots=True)

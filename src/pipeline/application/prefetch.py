@@ -67,6 +67,6 @@ class Prefetch(Generic[Item]):
             return
 
 
-def ahead(items: Iterator[Item], *, depth: int = 1) -> Prefetch[Item]:
-    """Run an iterator in a thread, at most ``depth`` items ahead of its consumer."""
+def ahead(items: Iterator[Item | None], *, depth: int = 1) -> Prefetch[Item]:
+    """Run an iterator in a thread, at most ``depth`` items ahead of its consumer; a None from it is passed over."""
     return Prefetch(lambda: next(items), depth=depth)

@@ -5,12 +5,12 @@ Copying streams before it is ``beginning``'s; what follows a load (marts, verifi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
 from pipeline.application.loader import GroupLoader
-from pipeline.application.prefetch import Prefetch
+from pipeline.application.prefetch import ahead
 from pipeline.application.session import Session
 from pipeline.domain.change import GroupBatch
 from pipeline.domain.checkpoint import Checkpoint, StreamState
@@ -94,7 +94,7 @@ def _pump_once(session: Session, pumped: Pumped, *, up_to: Position | None, on_l
     streams = _readable(session, states)
     with (
         session.source.read(loader.checkpoint, streams, limits=limits, up_to=up_to) as reader,
-        Prefetch(lambda: _next(session, reader)) as batches,
+        ahead(_batches(session, reader, up_to=up_to)) as batches,
     ):
         reader.acknowledge(loader.checkpoint.position)
         idle = _Idle(session, since=session.clock.monotonic())
@@ -141,11 +141,13 @@ def _readable(session: Session, states: dict[str, StreamState]) -> dict[str, tup
     return {spec.name: (spec, states[spec.name].since) for spec in session.specs()}
 
 
-def _next(session: Session, reader: LogReader) -> GroupBatch | None:
-    """The next batch, None if there is none just now; ends the prefetch once a stop was asked for."""
-    if session.stop.is_set():
-        raise StopIteration
-    return reader.next(WAIT_S)
+def _batches(session: Session, reader: LogReader, *, up_to: Position | None) -> Iterator[GroupBatch | None]:
+    """The reader's batches, None while there is none; ends behind ``up_to``, or once a stop was asked for."""
+    while not session.stop.is_set():
+        batch = reader.next(WAIT_S)
+        yield batch
+        if batch is not None and up_to is not None and batch.up_to.covers(up_to):
+            return
 
 
 def _back_off(session: Session, failures: int, error: PipelineError) -> None:

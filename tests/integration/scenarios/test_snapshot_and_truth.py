@@ -4,11 +4,14 @@ import subprocess
 import sys
 import threading
 
+import attrs
 import psycopg
 import pytest
 
+from pipeline.application.sync import sync
 from pipeline.application.verify import verify
-from pipeline.domain.events import BatchApplied, CopyFinished
+from pipeline.domain.errors import SourceUnreachable
+from pipeline.domain.events import BatchApplied, CopyAdvanced, CopyFinished, Event
 from pipeline.domain.stream import Mode
 from pipeline.ports.warehouse import target_of
 from tests.support.oracle import assert_equal
@@ -28,6 +31,22 @@ def churn(dsn: str, stop: threading.Event) -> None:
                 connection.execute("UPDATE orders SET id = id + 1000000 WHERE id = %s", [10_000 + number - 3])
 
 
+class Cutter:
+    """Ends the connection that copies once the first rows have come."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._is_cut = False
+
+    def record(self, event: Event) -> None:
+        if isinstance(event, CopyAdvanced) and not self._is_cut:
+            self._is_cut = True
+            self._world.rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND query LIKE 'COPY%'"
+            )
+
+
 @pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.HISTORY])
 def test_changes_of_every_kind_during_the_snapshot(world: World, mode: Mode) -> None:
     world.sql(
@@ -43,6 +62,24 @@ def test_changes_of_every_kind_during_the_snapshot(world: World, mode: Mode) -> 
     finally:
         stop.set()
         writer.join()
+    world.run()
+    assert_equal(world)
+
+
+def test_a_connection_lost_in_the_middle_of_a_copy_is_told_without_values(world: World) -> None:
+    world.sql(
+        "CREATE TABLE orders (id int PRIMARY KEY, status text)",
+        "INSERT INTO orders SELECT n, repeat('canary', 400) FROM generate_series(1, 30000) n",
+    )
+    world.stream("orders")
+    session = attrs.evolve(world.session(), metrics=Cutter(world))
+    try:
+        with pytest.raises(SourceUnreachable) as lost:
+            sync(session)
+    finally:
+        session.source.close()
+    assert "canary" not in str(lost.value)
+    assert lost.value.__cause__ is None
     world.run()
     assert_equal(world)
 

@@ -1,5 +1,7 @@
 """The pump: from the checkpoint on, exactly up to where it is told, through lost connections and lost answers."""
 
+import threading
+
 import attrs
 import pytest
 
@@ -10,7 +12,7 @@ from pipeline.domain.change import Operation
 from pipeline.domain.errors import CommitUnknown, Fenced, SourceError, SourceUnreachable
 from pipeline.domain.events import BatchApplied, IdleCheckpoint, Retrying
 from tests.support.faults import Died, Fault, FaultyWarehouse
-from tests.support.memory_source import at
+from tests.support.memory_source import MemoryReader, at
 from tests.support.rig import PatientStop, Rig
 
 INSERT, UPDATE, DELETE = Operation.INSERT, Operation.UPDATE, Operation.DELETE
@@ -103,6 +105,22 @@ def test_when_nothing_changed_no_load_is_made_and_the_log_is_released(rig: Rig) 
     pumped = pump(rig.session(), up_to=at(6))
     assert rig.recorder.of(BatchApplied) == []
     assert (pumped.checkpoint.position, rig.database.slot) == (at(6), 6)
+
+
+def test_behind_the_last_position_the_source_is_not_asked_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.database.commit(("orders", INSERT, order(2)))
+    is_asked_again = threading.Event()
+
+    def ask(self: MemoryReader, timeout_s: float) -> object:
+        if self._next >= 2:
+            is_asked_again.set()
+        return read(self, timeout_s)
+
+    read = MemoryReader.next
+    monkeypatch.setattr(MemoryReader, "next", ask)
+    seen: list[bool] = []
+    pump(rig.session(), up_to=at(2), on_loaded=lambda _: seen.append(is_asked_again.wait(0.2)))
+    assert seen == [False]
 
 
 def test_a_stop_ends_between_batches_and_the_next_pump_goes_on(rig: Rig) -> None:
