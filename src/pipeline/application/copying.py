@@ -25,7 +25,7 @@ from pipeline.ports.warehouse import Load, target_of
 
 
 class Interrupted(PipelineError):
-    """A stop was asked for in the middle of a copy: it was rolled back, and the next start copies again."""
+    """A stop was asked for in the middle of something that cannot be kept half done: the next start does it again."""
 
 
 def create_tables(session: Session, snapshot: Snapshot, spec: StreamSpec, *, known: StreamState | None) -> StreamState:

@@ -8,11 +8,14 @@ import attrs
 import pyarrow as pa
 
 from pipeline.application.beginning import ready
+from pipeline.application.copying import Interrupted
 from pipeline.application.pump import pump
 from pipeline.application.session import Session
+from pipeline.application.streamload import evolve_state
 from pipeline.application.sync import ATTEMPTS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import Fenced
+from pipeline.domain.events import SchemaChanged
 from pipeline.domain.evolution import conform
 from pipeline.domain.loading import Target
 from pipeline.domain.planning import plan_repair
@@ -53,29 +56,50 @@ class VerifyResult:
 def verify(session: Session, streams: Collection[str] | None = None, *, repair: bool = False) -> VerifyResult:
     """Open a snapshot of the source, catch up to exactly its position, and compare every row.
 
-    With ``repair``, rows that differ are loaded again as they are in the source, as changes of their own.
+    With ``repair``, rows that differ are loaded again as they are in the source, as changes of their own. Raises
+    ``Interrupted`` when stopped before the verdict, ``Fenced`` when another run moves the checkpoint meanwhile.
     """
     started = session.clock.monotonic()
     specs = session.specs(streams)
     checkpoint = ready(session)
     with session.source.snapshot(specs, epoch=checkpoint.epoch) as snapshot:
         pump(session, up_to=snapshot.position, attempts=ATTEMPTS)
+        _checkpoint_at(session, snapshot.position)
         verdicts = tuple(_verdict(session, snapshot, spec, repair=repair) for spec in specs)
         position = snapshot.position
     return VerifyResult(position, verdicts, session.clock.monotonic() - started)
 
 
 def _verdict(session: Session, snapshot: Snapshot, spec: StreamSpec, *, repair: bool) -> StreamVerdict:
-    state = session.warehouse.states(session.group)[spec.name]
     if spec.mode is Mode.APPEND:
         return StreamVerdict(spec.name, None, skipped="append keeps every change, not a copy of the table")
+    state = _followed(session, snapshot, spec)
     compared = _compared(state)
-    comparison = session.warehouse.compare(compared, _rows(snapshot, state, spec))
+    comparison = session.warehouse.compare(compared, _rows(session, snapshot, state))
+    _checkpoint_at(session, snapshot.position)
     repaired = 0
     if repair and not comparison.is_equal:
-        wanted, extra = session.warehouse.differences(compared, _rows(snapshot, state, spec))
+        wanted, extra = session.warehouse.differences(compared, _rows(session, snapshot, state))
         repaired = _repair(session, snapshot, state, wanted=wanted, extra=extra)
     return StreamVerdict(spec.name, comparison, repaired_count=repaired)
+
+
+def _followed(session: Session, snapshot: Snapshot, spec: StreamSpec) -> StreamState:
+    """The stream's state, its tables in line with the snapshot's schema: of a column that was changed since, without a
+    row written, the values could not be compared.
+    """
+    known = session.warehouse.states(session.group)[spec.name]
+    incoming = (snapshot.schemas[spec.name],)
+    state, migration, phrases = evolve_state(known, incoming, spec=spec, warehouse=session.warehouse)
+    if migration is None:
+        return known
+    session.warehouse.migrate([migration])
+    checkpoint = _checkpoint_at(session, snapshot.position)
+    with session.warehouse.load(checkpoint, checkpoint.next(checkpoint.position, at=session.clock.now())) as load:
+        load.set_state(state)
+        load.commit({})
+    session.metrics.record(SchemaChanged(spec.name, state.schema_version, phrases))
+    return state
 
 
 def _compared(state: StreamState) -> Target:
@@ -84,16 +108,19 @@ def _compared(state: StreamState) -> Target:
     return target_of(state, schema=state.schema.with_columns(present))
 
 
-def _rows(snapshot: Snapshot, state: StreamState, spec: StreamSpec) -> Iterator[pa.Table]:
+def _rows(session: Session, snapshot: Snapshot, state: StreamState) -> Iterator[pa.Table]:
     names = _compared(state).schema.names
+    spec = session.pipeline.streams[state.stream]
     for batch in snapshot.read(spec.name):
+        if session.stop.is_set():
+            raise _stopped(session)
         masked = process(batch, masks=spec.masks)
         yield conform(masked.table, masked.schema, state.schema).select(names)
 
 
 def _repair(session: Session, snapshot: Snapshot, state: StreamState, *, wanted: pa.Table, extra: pa.Table) -> int:
     """Load what differs with sequences of the snapshot's position, newer than every change before it."""
-    checkpoint = _checkpoint(session)
+    checkpoint = _checkpoint_at(session, snapshot.position)
     now = session.clock.now()
     step = plan_repair(
         target_of(state),
@@ -109,11 +136,22 @@ def _repair(session: Session, snapshot: Snapshot, state: StreamState, *, wanted:
     return int(wanted.num_rows + extra.num_rows)
 
 
-def _checkpoint(session: Session) -> Checkpoint:
+def _checkpoint_at(session: Session, position: Position) -> Checkpoint:
+    """The checkpoint, which has to lie at exactly the snapshot's position, or other rows would be compared."""
     checkpoint = session.warehouse.checkpoint(session.group)
-    if checkpoint is None:
-        raise ConfigError("nothing was loaded yet", where=session.warehouse.name, hint="Run the pipeline first.")
-    return checkpoint
+    if checkpoint is not None and checkpoint.position == position:
+        return checkpoint
+    if session.stop.is_set():
+        raise _stopped(session)
+    raise Fenced(
+        "another run moved the checkpoint, so the rows to compare are no longer those of one position",
+        where=f"group {session.group}",
+        hint="Stop the other run of this pipeline, then verify again.",
+    )
+
+
+def _stopped(session: Session) -> Interrupted:
+    return Interrupted("stopped before every row was compared", where=f"group {session.group}", hint="Verify again.")
 
 
 def _commit(position: Position) -> int:

@@ -77,7 +77,7 @@ class Snapshot(AbstractContextManager["Snapshot"], Protocol):
     def read(self, stream: str) -> Iterator[ChangeBatch]:
         """All rows of a stream as ``SNAPSHOT`` changes in batches of bounded memory, with sequences of phase 0,
         commit = the consistent point and ordinals counting up. ``commit_at`` is the instant of the snapshot.
-        An empty stream yields nothing. May be called once per stream, from any thread, one at a time.
+        An empty stream yields nothing. May be called again for the same rows, from any thread, one at a time.
         """
         ...
 

@@ -141,6 +141,38 @@ def test_verify_finds_one_corrupted_row_and_mends_it(duckdb_world: World) -> Non
     assert_equal(world)
 
 
+def test_verify_follows_a_type_that_was_widened_without_a_row_written(world: World) -> None:
+    world.sql("CREATE TABLE orders (id int PRIMARY KEY, n int)", "INSERT INTO orders VALUES (1, 5)")
+    world.stream("orders")
+    world.run()
+    world.sql("ALTER TABLE orders ALTER n TYPE bigint")
+    session = world.session()
+    try:
+        found = verify(session, repair=True)
+    finally:
+        session.source.close()
+    assert [verdict.repaired_count for verdict in found.verdicts] == [0]
+    assert found.is_equal
+    world.sql("UPDATE orders SET n = 5000000000")
+    world.run()
+    assert_equal(world)
+
+
+def test_verify_finds_the_values_that_a_new_column_got_by_rewriting_its_table(world: World) -> None:
+    world.sql("CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders VALUES (1), (2)")
+    world.stream("orders")
+    world.run()
+    world.sql("ALTER TABLE orders ADD token text DEFAULT 'token ' || random()::text")
+    session = world.session()
+    try:
+        (verdict,) = verify(session, repair=True).verdicts
+    finally:
+        session.source.close()
+    assert verdict.comparison is not None
+    assert (verdict.comparison.changed_count, verdict.repaired_count) == (2, 2)
+    assert_equal(world)
+
+
 def test_a_busy_table_raises_no_false_alarm(world: World) -> None:
     world.sql(
         "CREATE TABLE orders (id int PRIMARY KEY, status text)",
