@@ -90,6 +90,10 @@ class Catalog:
         guess = self._session.value(sql.ESTIMATE, oid, oid)
         return None if guess is None or guess < 0 else int(guess)
 
+    def leaves(self, oid: int) -> frozenset[int]:
+        """The oids of the tables that hold a partitioned table's rows; its own if it has no partitions."""
+        return frozenset(row[0] for row in self._session.rows(sql.LEAVES, oid))
+
     def typed(self, name: str, type_oid: int, typmod: int) -> SourceColumn:
         """A column of that type that the catalog no longer has; a type that is gone reads as text."""
         if (type_oid, typmod) not in self._types:

@@ -5,6 +5,8 @@ Finding the stretches and joining them to the pieces of a stream is ``pgoutput``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from adapters.sources.postgres.relation import TrackedRelation
 from adapters.sources.postgres.tuples import Field, walk
 from adapters.sources.postgres.values import parse
 from pipeline.domain.change import COMMIT_AT_TYPE, UNCHANGED_TYPE, ChangeBatch, Misfit, Operation, change_schema
+from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.position import PHASE_LOG, pack_sequences
 
 _NEW, _OLD_KEY, _OLD_ROW = b"NKO"
@@ -84,8 +87,19 @@ def row_changes(frames: Frames, stretch: Stretch, *, epoch: int) -> ChangeBatch:
     return ChangeBatch(tracked.stream, tracked.schema, pa.Table.from_arrays(arrays, schema=schema), tuple(misfits))
 
 
-def truncates(stretch: Stretch, *, epoch: int) -> ChangeBatch:
-    """Truncates: rows without any value."""
+def truncates(stretch: Stretch, emptied: Mapping[int, tuple[int, ...]], *, epoch: int) -> ChangeBatch:
+    """Truncates: rows without any value. ``emptied`` gives the relations that each frame empties.
+
+    Raises ``SchemaRefused`` where not all partitions of a stream are emptied: which rows are gone is not in the log.
+    """
+    leaves = stretch.tracked.leaves
+    if any(not leaves.issubset(emptied[frame]) for frame in stretch.frame.tolist()):
+        raise SchemaRefused(
+            "a partition was truncated by itself, and the log does not tell which rows it held",
+            where=f"stream {stretch.tracked.stream}",
+            hint=f"Copy the stream again: resync {stretch.tracked.stream}.",
+            case="partition",
+        )
     schema = change_schema(stretch.tracked.schema)
     count = len(stretch.frame)
     operations = np.full(count, Operation.TRUNCATE, dtype=np.int8)

@@ -133,7 +133,7 @@ class Decoder:
                 read = (
                     row_changes(frames, stretch, epoch=self._epoch)
                     if is_rows
-                    else truncates(stretch, epoch=self._epoch)
+                    else truncates(stretch, emptied, epoch=self._epoch)
                 )
                 parts.append(Part(read, stretch.place))
         pieces = in_order(parts)

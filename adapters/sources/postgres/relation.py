@@ -67,10 +67,12 @@ class TrackedRelation:
 
     ``columns`` has one entry for each column of the message, in its order: the stream's column, or None where it is
     left out. ``schema`` holds the columns that are not None, in the same order. ``since`` is the LSN of the stream's
-    consistent point: changes whose commit LSN lies before it are skipped and counted as covered.
+    consistent point: changes whose commit LSN lies before it are skipped and counted as covered. ``leaves`` are the
+    oids of all partitions that hold the stream's rows, where the relation is one of them, not the stream's own table.
     """
 
     stream: str
     schema: StreamSchema
     columns: tuple[Column | None, ...]
     since: int
+    leaves: frozenset[int] = frozenset()

@@ -172,6 +172,9 @@ SELECT c.oid::bigint, c.relfilenode::bigint, pg_catalog.pg_relation_filenode(c.o
  WHERE c.oid = ANY(%s::oid[]) AND c.relkind = 'r'
     OR c.oid IN (SELECT p.relid FROM unnest(%s::oid[]) r, LATERAL pg_catalog.pg_partition_tree(r) p WHERE p.isleaf)"""
 
+#: The leaf tables under a table.
+LEAVES = "SELECT p.relid::oid::bigint FROM pg_catalog.pg_partition_tree(%s::oid) p WHERE p.isleaf"
+
 #: A guess of a table's rows, partitions counted.
 ESTIMATE = """
 SELECT coalesce(sum(c.reltuples) FILTER (WHERE c.reltuples >= 0), -1)::bigint FROM pg_catalog.pg_class c

@@ -52,7 +52,14 @@ class Tracker:
         if schema == self._schemas[stream]:
             schema = self._schemas[stream]
         self._schemas[stream] = schema
-        return TrackedRelation(stream=stream, schema=schema, columns=tuple(columns), since=tracked.since)
+        own = tracked.capture.table.oid
+        return TrackedRelation(
+            stream=stream,
+            schema=schema,
+            columns=tuple(columns),
+            since=tracked.since,
+            leaves=frozenset() if message.oid == own else self._catalog.leaves(own),
+        )
 
     def _tracked(self, message: RelationMessage, table: Table | None) -> Tracked | None:
         tracked = self._by_oid.get(message.oid)
