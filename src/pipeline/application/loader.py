@@ -32,9 +32,14 @@ class GroupLoader:
         self._waiting: dict[str, Waiting] = {}
 
     def load(self, batch: GroupBatch) -> BatchApplied:
-        """Load a batch and move the checkpoint to its end, together (P1)."""
+        """Load a batch and move the checkpoint to its end, together (P1).
+
+        A batch that ends at or before the checkpoint is already covered: it is counted, and nothing is done (P4, P6).
+        """
         session = self._session
         started = session.clock.monotonic()
+        if self.checkpoint.position.covers(batch.up_to):
+            return self._applied(batch, _covered(batch), started=started)
         migrated = self._migrate(batch)
         checkpoint = self.checkpoint.next(batch.up_to, at=session.clock.now())
         loads = {name: self._stream_load(name) for name in batch.schemas}
@@ -46,17 +51,7 @@ class GroupLoader:
             load.commit(counts)
         self.checkpoint = checkpoint
         self._waiting.update({name: stream.waiting for name, stream in loads.items()})
-        event = BatchApplied(
-            group=session.group,
-            load=checkpoint.load,
-            counts=counts,
-            transaction_count=batch.transaction_count,
-            byte_count=batch.byte_count,
-            first_commit_at=_instant(batch.first_commit_at),
-            last_commit_at=_instant(batch.last_commit_at),
-            at=session.clock.now(),
-            seconds=session.clock.monotonic() - started,
-        )
+        event = self._applied(batch, counts, started=started)
         session.metrics.record(event)
         return event
 
@@ -67,6 +62,20 @@ class GroupLoader:
         session.warehouse.idle(self.checkpoint, checkpoint)
         self.checkpoint = checkpoint
         session.metrics.record(IdleCheckpoint(session.group, at=checkpoint.at))
+
+    def _applied(self, batch: GroupBatch, counts: dict[str, StreamCounts], *, started: float) -> BatchApplied:
+        clock = self._session.clock
+        return BatchApplied(
+            group=self._session.group,
+            load=self.checkpoint.load,
+            counts=counts,
+            transaction_count=batch.transaction_count,
+            byte_count=batch.byte_count,
+            first_commit_at=_instant(batch.first_commit_at),
+            last_commit_at=_instant(batch.last_commit_at),
+            at=clock.now(),
+            seconds=clock.monotonic() - started,
+        )
 
     def _migrate(self, batch: GroupBatch) -> list[str]:
         """Bring the tables in line with the batch's schemas before the load's transaction; tell whose state changed."""
@@ -122,6 +131,14 @@ class GroupLoader:
                 counts={name: str(counts[name]) for name in unbalanced},
             )
         return counts
+
+
+def _covered(batch: GroupBatch) -> dict[str, StreamCounts]:
+    counts: dict[str, StreamCounts] = {}
+    for piece in batch.pieces:
+        covered = StreamCounts(read_count=piece.row_count, covered_count=piece.row_count)
+        counts[piece.stream] = counts.get(piece.stream, StreamCounts()) + covered
+    return counts
 
 
 def _instant(seconds: float | None) -> datetime | None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 
+import attrs
 import duckdb
 import pytest
 
@@ -70,6 +71,20 @@ def test_killed_while_following_the_log(orders: World, step: str) -> None:
 def test_killed_while_beginning_and_copying(orders: World, step: str) -> None:
     crash(orders, step)
     change(orders)
+    orders.run()
+    assert_exactly_once(orders)
+
+
+def test_killed_in_the_middle_of_a_large_transaction(orders: World) -> None:
+    orders.limits = attrs.evolve(orders.limits, spill_bytes=256 * 1024, rows=5_000)
+    orders.run()
+    orders.warehouse.close()
+    orders.sql(
+        "INSERT INTO orders SELECT n, 'bulk' FROM generate_series(10001, 50000) n",
+        "UPDATE orders SET status = 'tail' WHERE id > 49000",
+    )
+    crash(orders, "apply")
+    assert orders.staging("orders").num_rows == 1000
     orders.run()
     assert_exactly_once(orders)
 
