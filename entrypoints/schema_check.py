@@ -23,6 +23,9 @@ Fault = tuple[tuple[str, ...], str, str]
 
 Schema = dict[str, Any]
 
+#: More keys than this are listed only where none is close to what was written.
+_FEW = 12
+
 _TYPE_WORDS = {
     "string": "text",
     "object": "a mapping",
@@ -109,7 +112,10 @@ def _unknown_keys(error: ValidationError, path: tuple[str, ...]) -> Iterator[Fau
     known = list(rule.get("properties", {}))
     for key in given:
         if key not in known:
-            yield (*path, str(key)), f"is not known here; allowed: {', '.join(known)}", nearest(str(key), known)
+            hint = nearest(str(key), known)
+            # A long list helps nobody who only mistyped.
+            allowed = "" if hint and len(known) > _FEW else f"; allowed: {', '.join(known)}"
+            yield (*path, str(key)), f"is not known here{allowed}", hint
 
 
 def _wrong_type(error: ValidationError) -> str:

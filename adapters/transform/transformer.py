@@ -17,7 +17,7 @@ from pathlib import Path
 from adapters.transform import artifacts, inspection, selection
 from adapters.transform.options import DbtOptions
 from adapters.transform.process import Worker, WorkerGone
-from pipeline.domain.errors import PipelineError, TransformFailed, WarehouseUnreachable
+from pipeline.domain.errors import ConfigError, PipelineError, TransformFailed, WarehouseUnreachable
 from pipeline.domain.finding import Finding, Level
 from pipeline.ports.transformer import TransformResult
 
@@ -94,7 +94,7 @@ class DbtTransformer:
         problems = [finding for finding in self.inspect() if finding.level is Level.ERROR]
         if problems:
             first = problems[0]
-            raise TransformFailed(first.what, where=first.where, hint=first.hint)
+            raise ConfigError(first.what, where=first.where, hint=first.hint)
         if path is not None and not path.exists():
             raise TransformFailed(
                 "there is no warehouse to build marts from", where=str(path), hint="Load something into it first."

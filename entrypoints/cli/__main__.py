@@ -23,8 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = cli.main(given, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        from entrypoints.cli.failure import report_usage
+
+        return report_usage(error, as_json="--json" in given)
     except BrokenPipeError:
         # Whoever read our output has gone; give Python a stdout that it can flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -40,7 +40,18 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     context.exit()
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+class _InOrderOfUse(click.Group):
+    """Lists commands in the order in which they are written below."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrderOfUse,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
@@ -49,6 +60,22 @@ def cli() -> None:
 
     PIPELINE is the name of a file in config/pipelines, or the path of a pipeline file.
     """
+
+
+@cli.command(short_help="Watch it work, on this machine.")
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=20, show_default=True, help="How long to stream, in seconds."
+)
+@click.option(
+    "--rate", type=click.FloatRange(1), default=200, show_default=True, help="Transactions a second in the shop."
+)
+@click.option("--keep", is_flag=True, help="Keep the PostgreSQL server running afterwards, until Ctrl-C.")
+@common_options
+def demo(*, common: Common, seconds: float, rate: float, keep: bool) -> int:
+    """Watch a shop's PostgreSQL flow into a DuckDB warehouse and dbt marts, all on this machine."""
+    from entrypoints.demo.run import run_demo
+
+    return run_demo(common, seconds=seconds, rate=rate, keep=keep)
 
 
 @cli.command()
@@ -121,11 +148,14 @@ def stream(*, common: Common, pipeline: str, no_transform: bool) -> int:
 
 @cli.command(short_help="Copy streams again.")
 @pipeline_argument
-@click.argument("streams", nargs=-1, required=True, metavar="STREAM...")
+@click.argument("streams", nargs=-1, metavar="STREAM...")
+@click.option("--all", "every", is_flag=True, help="Copy every stream; also the way on after the source lost its log.")
 @click.option("--no-transform", is_flag=True, help="Load only; build no marts.")
 @common_options
-def resync(*, common: Common, pipeline: str, streams: tuple[str, ...], no_transform: bool) -> int:
+def resync(*, common: Common, pipeline: str, streams: tuple[str, ...], every: bool, no_transform: bool) -> int:
     """Copy streams again from the source while the others stay where they are."""
+    if bool(streams) == every:
+        raise click.UsageError("Name the streams to copy again, or give --all.")
     from entrypoints.cli import moving
 
     return moving.resync(pipeline, common, streams=streams, with_transform=not no_transform)
@@ -169,19 +199,3 @@ def transform(*, common: Common, pipeline: str, streams: tuple[str, ...], full_r
     from entrypoints.cli import moving
 
     return moving.transform(pipeline, common, streams=streams, full_refresh=full_refresh)
-
-
-@cli.command(short_help="Watch it work, on this machine.")
-@click.option(
-    "--seconds", type=click.FloatRange(1), default=20, show_default=True, help="How long to stream, in seconds."
-)
-@click.option(
-    "--rate", type=click.FloatRange(1), default=200, show_default=True, help="Transactions a second in the shop."
-)
-@click.option("--keep", is_flag=True, help="Keep the PostgreSQL server running afterwards, until Ctrl-C.")
-@common_options
-def demo(*, common: Common, seconds: float, rate: float, keep: bool) -> int:
-    """Watch a shop's PostgreSQL flow into a DuckDB warehouse and dbt marts, all on this machine."""
-    from entrypoints.demo.run import run_demo
-
-    return run_demo(common, seconds=seconds, rate=rate, keep=keep)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import sys
 
+import click
+
 from entrypoints.cli.invocation import log_unless_logged, redactor
 from pipeline.domain.errors import PipelineError
 
@@ -26,6 +28,19 @@ def report(error: BaseException, *, as_json: bool) -> int:
     if facts["hint"]:
         sys.stderr.write(mask(f"{facts['hint']}\n"))
     return status
+
+
+def report_usage(error: click.ClickException, *, as_json: bool) -> int:
+    """Tell about arguments that make no sense, the same way; returns the exit status."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    usage = f"{context.get_usage()}\n" if context else ""
+    hint = f"Run {context.command_path} --help to see what it takes." if context else ""
+    what = error.format_message()
+    if as_json:
+        facts = {"kind": "rejected", "class": "UsageError", "what": what, "where": "", "hint": hint, "facts": {}}
+        sys.stdout.write(redactor().mask(json.dumps({"error": facts})) + "\n")
+    sys.stderr.write(redactor().mask("\n".join(line for line in (f"{usage}error: {what}", hint) if line)) + "\n")
+    return error.exit_code
 
 
 def _facts(error: BaseException) -> tuple[dict[str, object], int]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 from entrypoints.cli.invocation import redactor, settings_of
 from entrypoints.cli.options import Common
-from entrypoints.cli.output import show
+from entrypoints.cli.output import show, shown
 from pipeline.domain.errors import ConfigError, SourceRejected
 from pipeline.domain.stream import SystemSpec
 from pipeline.ports.source import Relation
@@ -50,7 +51,7 @@ def write_pipeline(
     streams = stream_names(wanted)
     left_out = {relation.name: relation.reason for relation in wanted if relation.reason is not None}
     lines = [
-        f"{path} written: {len(streams)} streams, {len(left_out)} relations left out.",
+        f"{shown(path)} written: {len(streams)} streams, {len(left_out)} relations left out.",
         f"Next: python -m entrypoints.cli doctor {name if output is None else path}",
     ]
     show(
@@ -84,7 +85,7 @@ def pipeline_text(name: str, relations: Iterable[Relation], *, dsn_env: str) -> 
     left_out = [relation for relation in listed if relation.reason is not None]
     if left_out:
         lines += ["", "# Left out:"]
-        lines += [f"#   {_one_line(relation.name)} ({relation.kind}): {relation.reason}" for relation in left_out]
+        lines += [f"#   {_one_line(relation.name)} ({relation.kind}): {_reason(relation)}" for relation in left_out]
     lines += ["", "# For marts behind it, add a dbt project's models and:", "# transform:", f"#   select: +tag:{name}"]
     return "\n".join(lines) + "\n"
 
@@ -147,12 +148,18 @@ def _stream(name: str, relation: Relation) -> list[str]:
     ]
 
 
+def _reason(relation: Relation) -> str:
+    """Why it is left out, without its name a second time."""
+    return _one_line((relation.reason or "").removeprefix(f"{relation.name} "))
+
+
 def _schema(relation: Relation) -> str:
     return relation.name.partition(".")[0].strip('"')
 
 
 def _plain(name: str) -> str:
-    text = _NOT_IN_NAMES.sub("_", name).strip("_")
+    unaccented = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    text = _NOT_IN_NAMES.sub("_", unaccented).strip("_")
     return (text if text[:1].isalpha() else f"t_{text}")[:63]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from entrypoints.cli.invocation import invocation
 from entrypoints.cli.options import Common
 from entrypoints.cli.output import show
@@ -19,26 +21,27 @@ def run(pipeline: str, common: Common, *, with_transform: bool) -> int:
     """A bounded run."""
     from pipeline.application.sync import sync
 
-    result = _move("run", pipeline, common, lambda session: sync(session, with_transform=with_transform))
-    return _finished(pipeline, common, result)
+    return _finished(
+        pipeline, common, _move("run", pipeline, common, lambda session: sync(session, with_transform=with_transform))
+    )
 
 
 def resync(pipeline: str, common: Common, *, streams: tuple[str, ...], with_transform: bool) -> int:
-    """Copy streams again."""
+    """Copy streams again, all of them if none is named."""
     from pipeline.application.resync import resync as copy_again
 
-    result = _move(
-        "resync", pipeline, common, lambda session: copy_again(session, streams, with_transform=with_transform)
-    )
-    return _finished(pipeline, common, result)
+    def work(session: Session) -> SyncResult:
+        return copy_again(session, streams or tuple(session.pipeline.streams), with_transform=with_transform)
+
+    return _finished(pipeline, common, _move("resync", pipeline, common, work))
 
 
 def stream(pipeline: str, common: Common, *, with_transform: bool) -> int:
     """Follow the source until somebody stops it, which is its proper end."""
     from pipeline.application.stream import stream as follow
 
-    result = _move("stream", pipeline, common, lambda session: follow(session, with_transform=with_transform))
-    _show(common, result)
+    moved = _move("stream", pipeline, common, lambda session: follow(session, with_transform=with_transform))
+    _show(common, moved)
     return 0
 
 
@@ -53,16 +56,26 @@ def transform(pipeline: str, common: Common, *, streams: tuple[str, ...], full_r
     return 0
 
 
-def _move(command: str, pipeline: str, common: Common, work: Callable[[Session], SyncResult]) -> SyncResult:
+@attrs.frozen
+class _Moved:
+    """What a command did: the use case's result, and the rows that it copied by stream."""
+
+    result: SyncResult
+    copied: dict[str, int]
+
+
+def _move(command: str, pipeline: str, common: Common, work: Callable[[Session], SyncResult]) -> _Moved:
     with (
         progress(hidden=common.as_json) as board,
         invocation(command, pipeline, common, graceful=True, quiet=board.is_shown, metrics=(board.metrics,)) as call,
     ):
-        return work(call.session)
+        result = work(call.session)
+        return _Moved(result, {view.stream: view.copied_count for view in board.metrics.view() if view.is_copied})
 
 
-def _finished(pipeline: str, common: Common, result: SyncResult) -> int:
-    _show(common, result)
+def _finished(pipeline: str, common: Common, moved: _Moved) -> int:
+    _show(common, moved)
+    result = moved.result
     if result.transformed is not None:
         _refuse_failed(pipeline, result.transformed)
     if result.stopped:
@@ -74,8 +87,8 @@ def _finished(pipeline: str, common: Common, result: SyncResult) -> int:
     return 0
 
 
-def _show(common: Common, result: SyncResult) -> None:
-    show(common, as_json=lambda: sync_json(result), as_table=lambda: _sync_table(result))
+def _show(common: Common, moved: _Moved) -> None:
+    show(common, as_json=lambda: sync_json(moved.result, copied=moved.copied), as_table=lambda: _sync_table(moved))
 
 
 def _refuse_failed(pipeline: str, result: TransformResult) -> None:
@@ -87,10 +100,10 @@ def _refuse_failed(pipeline: str, result: TransformResult) -> None:
         )
 
 
-def _sync_table(result: SyncResult) -> object:
+def _sync_table(moved: _Moved) -> object:
     from entrypoints.cli.tables import sync_table
 
-    return sync_table(result)
+    return sync_table(moved.result, copied=moved.copied)
 
 
 def _transform_table(result: TransformResult) -> object:

@@ -8,9 +8,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from entrypoints.cli.invocation import redactor
 from entrypoints.cli.options import Common
+
+
+def shown(path: Path) -> str:
+    """A path as a person here would type it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def show(common: Common, *, as_json: Callable[[], object], as_table: Callable[[], object]) -> None:
@@ -23,4 +29,5 @@ def show(common: Common, *, as_json: Callable[[], object], as_table: Callable[[]
     screen = console()
     with screen.capture() as capture:
         screen.print(as_table())
-    sys.stdout.write(redactor().mask(capture.get()))
+    lines = redactor().mask(capture.get()).splitlines()
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))

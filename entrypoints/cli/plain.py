@@ -49,10 +49,11 @@ def _fields(value: object) -> object:
     return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
 
 
-def sync_json(result: SyncResult) -> dict[str, object]:
-    """The result of ``run``, ``stream`` and ``resync``."""
+def sync_json(result: SyncResult, *, copied: Mapping[str, int] | None = None) -> dict[str, object]:
+    """The result of ``run``, ``stream`` and ``resync``; ``copied`` are rows of snapshots, by stream."""
     return {
         "checkpoint": _checkpoint(result.checkpoint),
+        "copied": dict(copied or {}),
         "streams": plain(result.counts),
         "batch_count": result.batch_count,
         "transaction_count": result.transaction_count,

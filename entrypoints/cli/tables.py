@@ -5,7 +5,7 @@ What a program reads is in ``plain``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +16,7 @@ from pipeline.application.plan import PlanResult
 from pipeline.application.status import StatusResult
 from pipeline.application.sync import SyncResult
 from pipeline.application.verify import VerifyResult
+from pipeline.domain.counts import StreamCounts
 from pipeline.domain.finding import Finding, Level
 from pipeline.ports.transformer import TransformResult
 
@@ -30,11 +31,14 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
 
 
-def sync_table(result: SyncResult) -> RenderableType:
-    """What a run moved from the log, stream by stream."""
-    table = _table("stream", ">read", ">loaded", ">quarantined", ">already covered", ">discarded")
-    for stream, counts in sorted(result.counts.items()):
+def sync_table(result: SyncResult, *, copied: Mapping[str, int]) -> RenderableType:
+    """What a run moved, stream by stream: rows copied from a snapshot, then changes from the log."""
+    table = _table("stream", ">copied", ">read", ">loaded", ">quarantined", ">already covered", ">discarded")
+    streams = sorted({*result.counts, *copied})
+    for stream in streams:
+        counts = result.counts.get(stream, StreamCounts())
         numbers = (
+            copied.get(stream, 0),
             counts.read_count,
             counts.changelog_count,
             counts.quarantined_count,
@@ -44,7 +48,7 @@ def sync_table(result: SyncResult) -> RenderableType:
         table.add_row(stream, *(f"{number:,}" for number in numbers))
     load = f", load {result.checkpoint.load}" if result.checkpoint else ""
     ending = "stopped" if result.stopped else "done"
-    lines: list[RenderableType] = [table] if result.counts else [Text("no change since the checkpoint")]
+    lines: list[RenderableType] = [table] if streams else [Text("no change since the checkpoint")]
     if result.transformed is not None:
         lines.append(transform_line(result.transformed))
     lines.append(Text(f"{ending} in {result.seconds:.1f} s{load}"))
@@ -60,9 +64,11 @@ def transform_line(result: TransformResult) -> Text:
 
 
 def transform_table(result: TransformResult) -> RenderableType:
-    """Every node of a dbt run."""
+    """The models of a dbt run, and the tests that did not pass."""
     table = _table("node", "kind", "status", ">seconds", "message")
     for node in result.nodes:
+        if node.kind == "test" and node.status in _GOOD:
+            continue
         style = "green" if node.status in _GOOD else "bold red" if node.status in _BAD else "yellow"
         message = node.message if node.status not in _GOOD else ""
         table.add_row(node.name, node.kind, Text(node.status, style), f"{node.seconds:.2f}", Text(message))
@@ -112,8 +118,9 @@ def plan_table(result: PlanResult) -> RenderableType:
     for step in result.steps:
         rows = "" if step.row_count is None else f"{step.row_count:,}"
         table.add_row(step.action.value, step.stream, Text(step.detail), rows)
-    steps: RenderableType = table if result.steps else Text("nothing to do")
-    return Group(steps, findings_table(result.findings)) if result.findings else steps
+    if not result.findings:
+        return table if result.steps else Text("nothing to do")
+    return Group(*([table] if result.steps else []), findings_table(result.findings))
 
 
 def status_table(result: StatusResult, *, dag_url: str | None) -> RenderableType:

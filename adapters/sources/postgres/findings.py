@@ -255,6 +255,11 @@ def _stream(spec: StreamSpec, table: Table, chosen: streams.Selection, *, versio
         yield Finding(Level.ERROR, "table", reason, where, "Mend the table, or take the stream out of the pipeline.")
         return
     yield Finding(Level.OK, "table", f"{table.name} can be captured", where)
+    absent = streams.absent_exclusions(spec, table)
+    if absent:
+        # Not an error: a column that was dropped since the copy is no reason to stop.
+        what = f"exclude names {', '.join(absent)}, which {table.name} does not have"
+        yield Finding(Level.WARNING, "exclude", what, where, "Correct exclude: a new copy is refused with it.")
     left_out = [column.name for column in table.columns if column.generated and not chosen.has(column)]
     if left_out:
         virtual = version >= GENERATED_SINCE

@@ -34,7 +34,7 @@ _OPEN_TRANSACTIONS = """
 SELECT count(*)::bigint, (array_agg(a.pid ORDER BY a.xact_start))[1:5]::text
   FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid IS NOT NULL"""
 
-_COPY_AGAIN = "Copy the streams again: run the pipeline with a reset, after reading what 'plan' says."
+_COPY_AGAIN = "Copy all streams again by 'resync PIPELINE --all'; the warehouse keeps what it has until then."
 
 
 @attrs.frozen

@@ -194,7 +194,7 @@ class PostgresSource:
         )
 
     def _snapshot(self, specs: Collection[StreamSpec], name: str, *, temporary: bool, epoch: int) -> PostgresSnapshot:
-        self._captures(specs)  # refuse before anything is made
+        streams.refuse_absent(self._captures(specs), where=self._session.where)  # before anything is made
         created = slot.create(
             self._connector,
             self._session,

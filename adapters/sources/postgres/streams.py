@@ -100,13 +100,31 @@ def capture(
     return captures
 
 
-def rejected(reasons: Mapping[str, str], where: str) -> SourceRejected:
+def refuse_absent(captures: Mapping[str, Capture], where: str) -> None:
+    """Raise ``SourceRejected`` for columns that are left out by name and not there: a slip would copy the real ones."""
+    reasons = {}
+    for stream, found in captures.items():
+        absent = absent_exclusions(found.spec, found.table)
+        if absent:
+            reasons[stream] = f"exclude names {', '.join(absent)}, which {found.table.name} does not have"
+    if reasons:
+        raise rejected(reasons, where, hint="Correct exclude of the stream in the pipeline file.")
+
+
+def absent_exclusions(spec: StreamSpec, table: Table) -> list[str]:
+    """The columns that a stream leaves out by name and the table does not have."""
+    return sorted(spec.exclude - {column.name for column in table.columns})
+
+
+def rejected(
+    reasons: Mapping[str, str], where: str, *, hint: str = "Mend the table, or take the stream out of the pipeline."
+) -> SourceRejected:
     """The refusal of streams, each with its reason."""
     listed = "; ".join(f"{stream}: {reason}" for stream, reason in sorted(reasons.items()))
     return SourceRejected(
         f"{len(reasons)} stream(s) cannot be captured: {listed}",
         where=where,
-        hint="Mend the table, or take the stream out of the pipeline.",
+        hint=hint,
         streams=sorted(reasons),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 import attrs
 
+from pipeline.application.configured import refuse_unfit
 from pipeline.application.copying import copy_stream, create_tables
 from pipeline.application.session import Session
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
@@ -28,9 +29,11 @@ def ready(session: Session, *, resync: Collection[str] = ()) -> Checkpoint:
     session.warehouse.setup()
     checkpoint = session.warehouse.checkpoint(session.group)
     if checkpoint is None:
+        refuse_unfit(session, {})
         return _begin(session, epoch=0)
     session.source.check(checkpoint)
     states = session.warehouse.states(session.group)
+    refuse_unfit(session, states)
     checkpoint = _forget_removed(session, checkpoint, states)
     _switch_modes(session, states)
     missing = missing_streams(session, states, resync=resync)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.application.plan import contract_findings
+from pipeline.application.configured import configuration_findings
 from pipeline.application.session import Session
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.finding import Finding, Level
-from pipeline.domain.processing import processed_schema
 
 
 def doctor(session: Session) -> tuple[Finding, ...]:
@@ -26,8 +25,18 @@ def doctor(session: Session) -> tuple[Finding, ...]:
         try:
             findings += inspect()
         except PipelineError as error:
-            findings.append(Finding(Level.ERROR, check, error.what, where=error.where, hint=error.hint))
+            if not _is_known(error, findings):
+                findings.append(Finding(Level.ERROR, check, error.what, where=error.where, hint=error.hint))
     return tuple(findings)
+
+
+def _is_known(error: PipelineError, findings: list[Finding]) -> bool:
+    """Whether an earlier check met the same error, or said of each stream what this one says of all."""
+    told = {(finding.what, finding.where) for finding in findings}
+    tables = {finding.where for finding in findings if finding.check == "table" and finding.level is Level.ERROR}
+    streams = error.facts.get("streams")
+    of_streams = isinstance(streams, list) and tables.issuperset(f"stream {stream}" for stream in streams)
+    return (error.what, error.where) in told or of_streams
 
 
 def _checkpoint(session: Session) -> tuple[Finding, ...]:
@@ -47,7 +56,8 @@ def _checkpoint(session: Session) -> tuple[Finding, ...]:
 
 def _contracts(session: Session) -> tuple[Finding, ...]:
     schemas = session.source.schemas(session.specs())
+    states = session.warehouse.states(session.group)
     findings: list[Finding] = []
     for spec in session.specs():
-        findings += contract_findings(spec, processed_schema(schemas[spec.name], spec.masks))
+        findings += configuration_findings(spec, schemas[spec.name], state=states.get(spec.name))
     return tuple(findings)

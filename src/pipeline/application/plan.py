@@ -7,6 +7,7 @@ from enum import Enum
 import attrs
 
 from pipeline.application.beginning import missing_streams
+from pipeline.application.configured import configuration_findings
 from pipeline.application.session import Session
 from pipeline.application.streamload import evolve_state
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
@@ -14,8 +15,7 @@ from pipeline.domain.errors import LogLost, SchemaRefused
 from pipeline.domain.finding import Finding, Level
 from pipeline.domain.processing import processed_schema
 from pipeline.domain.schema import StreamSchema
-from pipeline.domain.stream import Mode, StreamSpec
-from pipeline.domain.validation import check_contract
+from pipeline.domain.stream import StreamSpec
 from pipeline.ports.source import LogState
 
 
@@ -55,7 +55,7 @@ def plan(session: Session) -> PlanResult:
     states = session.warehouse.states(session.group)
     schemas = session.source.schemas(session.specs())
     estimates = {relation.name: relation.estimated_count for relation in session.source.discover()}
-    findings: list[Finding] = []
+    findings = [finding for finding in session.source.inspect(session.specs()) if finding.level is Level.ERROR]
     log = session.source.log()
     if checkpoint is not None:
         try:
@@ -65,11 +65,13 @@ def plan(session: Session) -> PlanResult:
     steps: list[PlannedStep] = []
     missing = {spec.name for spec in missing_streams(session, states)}
     for spec in session.specs():
-        schema = processed_schema(schemas[spec.name], spec.masks)
-        findings += contract_findings(spec, schema)
         state = states.get(spec.name)
+        unfit = configuration_findings(spec, schemas[spec.name], state=state)
+        findings += unfit
         if state is None:
-            steps.append(_create(spec, schema))
+            # Masks that do not fit are no masks of this schema.
+            masks = {} if any(finding.check == "masks" for finding in unfit) else spec.masks
+            steps.append(_create(spec, processed_schema(schemas[spec.name], masks)))
         else:
             steps += _alter(session, state, spec, schemas[spec.name], findings=findings)
         if spec.name in missing:
@@ -79,25 +81,6 @@ def plan(session: Session) -> PlanResult:
     if checkpoint is not None and not findings:
         steps.append(PlannedStep("", Action.APPLY, _waiting_log(log)))
     return PlanResult(tuple(steps), tuple(findings), checkpoint, log)
-
-
-def contract_findings(spec: StreamSpec, schema: StreamSchema) -> list[Finding]:
-    """What is wrong between a stream's contract and mode and its schema."""
-    findings = [
-        Finding(Level.ERROR, "contract", problem, where=f"stream {spec.name}", hint="Correct the contract.")
-        for problem in check_contract(spec.contract, schema)
-    ]
-    if not schema.key and spec.mode is not Mode.APPEND:
-        findings.append(
-            Finding(
-                Level.ERROR,
-                "key",
-                f"{spec.relation} has no key, so its rows cannot be told apart in mode {spec.mode.value}",
-                where=f"stream {spec.name}",
-                hint="Give the table a primary key, or set the stream's mode to append.",
-            )
-        )
-    return findings
 
 
 def _create(spec: StreamSpec, schema: StreamSchema) -> PlannedStep:

@@ -85,6 +85,8 @@ def test_from_init_to_verify_without_editing_anything(home: Path, dsn: str) -> N
 
     ran = cli(home, dsn, "run", "crm", "--json")
     assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["copied"] == {"notes": 0, "people": 100}
+    assert cli(home, dsn, "run", "crm").stdout.startswith("no change since the checkpoint\ndone in ")
     verified = cli(home, dsn, "verify", "crm", "people", "--json")
     assert verified.returncode == 0, verified.stderr
     [stream] = json.loads(verified.stdout)["streams"]
@@ -121,6 +123,29 @@ def test_a_stream_ends_well_when_it_is_told_to(home: Path, dsn: str) -> None:
     assert process.returncode == 0, errors
     result = json.loads(output)
     assert (result["stopped"], result["streams"]["people"]["read_count"]) == (True, 1)
+
+
+def test_the_way_on_after_the_source_lost_its_log_is_told_and_works(home: Path, dsn: str) -> None:
+    (home / "config/pipelines/lost.yaml").write_text(
+        "source: {kind: postgres, dsn: '${CRM_DSN}'}\nstreams: {people: }\n"
+    )
+    assert cli(home, dsn, "run", "lost").returncode == 0
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("select pg_drop_replication_slot('rdp_lost')")
+    for command in (("run", "lost"), ("plan", "lost")):
+        refused = cli(home, dsn, *command)
+        assert refused.returncode == 2
+        assert "resync PIPELINE --all" in " ".join((refused.stdout + refused.stderr).split())
+    again = cli(home, dsn, "resync", "lost", "--all")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[1].split()[:2] == ["people", str(_count(dsn))]
+    assert cli(home, dsn, "verify", "lost").returncode == 0
+
+
+def _count(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        [(count,)] = connection.execute("select count(*) from people").fetchall()
+    return int(count)
 
 
 def _until(log: Path, event: str, *, timeout_s: float = 60.0) -> None:

@@ -13,7 +13,8 @@ import pytest
 from entrypoints.cli.__main__ import main
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("demo", "doctor", "init", "plan", "resync", "run", "status", "stream", "transform", "verify")
+#: In the order in which a person meets them.
+COMMANDS = ("demo", "init", "doctor", "plan", "run", "stream", "resync", "status", "verify", "transform")
 
 #: What takes long to import and is of no use for an answer about arguments.
 HEAVY = ("adbc_driver_manager", "airflow", "attr", "dbt", "dependency_injector", "duckdb", "dynaconf", "jsonschema")
@@ -79,7 +80,20 @@ def test_arguments_that_make_no_sense_are_rejected(
     assert main(arguments) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert "Usage:" in output.err
+    assert output.err.startswith("Usage: ")
+    assert output.err.splitlines()[-1].endswith(" --help to see what it takes.")
+
+
+def test_a_command_that_there_is_not_is_told_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verfy", "crm"]) == 2
+    assert "error: No such command 'verfy'. Did you mean 'verify'?\n" in capsys.readouterr().err
+
+
+def test_arguments_that_make_no_sense_are_json_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resync", "crm", "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["kind"], error["what"]) == ("rejected", "Name the streams to copy again, or give --all.")
+    assert main(["resync", "crm", "orders", "--all"]) == 2
 
 
 def test_a_broken_configuration_is_rejected_with_a_last_line_that_says_what_to_do(config: Path) -> None:

@@ -20,7 +20,7 @@ RELATIONS = (
     Relation("audit.events", "table", KEYLESS, estimated_count=7),
     Relation("public.Order Lines", "table", KEYED),
     Relation("public.customers", "table", KEYED, estimated_count=30_000),
-    Relation("public.totals", "view", KEYLESS, reason="a view has no log"),
+    Relation("public.totals", "view", KEYLESS, reason="public.totals is a view\nand has no log"),
     Relation("sales.customers", "table", KEYED),
 )
 
@@ -50,7 +50,7 @@ streams:
     mode: mirror
 
 # Left out:
-#   public.totals (view): a view has no log
+#   public.totals (view): is a view and has no log
 
 # For marts behind it, add a dbt project's models and:
 # transform:
@@ -81,5 +81,5 @@ def test_names_that_differ_in_case_or_odd_characters_stay_apart() -> None:
         "public.a b": "public_a_b",
         "public.A_b": "public_A_b_2",
         "public.7up": "t_7up",
-        "public.été": "t",
+        "public.été": "ete",
     }

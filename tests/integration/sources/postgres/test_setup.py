@@ -53,6 +53,18 @@ def test_a_table_that_cannot_be_captured_is_refused_before_anything_changes(
     assert words in errors[0]
 
 
+def test_an_excluded_column_that_is_not_there_is_refused_by_a_copy_and_only_told_afterwards(scene: Scene) -> None:
+    scene.sql("CREATE TABLE people (id int PRIMARY KEY, email text)")
+    source = scene.source()
+    specs = [stream("people", exclude=frozenset({"emial"}))]
+    with pytest.raises(SourceRejected, match=r"people: exclude names emial, which public\.people does not have"):
+        source.begin(specs, epoch=1)
+    assert scene.sql("SELECT count(*) FROM pg_replication_slots WHERE database = %s", scene.database) == [(0,)]
+    assert [(finding.level, finding.where) for finding in source.inspect(specs) if finding.check == "exclude"] == [
+        (Level.WARNING, "stream people")
+    ]
+
+
 def test_writes_go_on_at_the_source_whatever_is_captured(scene: Scene) -> None:
     scene.sql("CREATE TABLE nokey (a int, b text)")
     scene.sql("ALTER TABLE nokey REPLICA IDENTITY FULL")
