@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from entrypoints.cli.invocation import redactor
+from entrypoints.cli.output import shown
 from entrypoints.cli.plain import plain
 from entrypoints.cli.tables import console, transform_line, verify_table
 from pipeline.application.verify import VerifyResult
@@ -62,7 +64,7 @@ class Report:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for field in rows.schema:
             is_number = pa.types.is_integer(field.type) or pa.types.is_decimal(field.type)
-            table.add_column(field.name, justify="right" if is_number else "left")
+            table.add_column(field.name, justify="right" if is_number else "left", no_wrap=True)
         for row in rows.to_pylist():
             table.add_row(*(_cell(value) for value in row.values()))
         self._print(table)
@@ -89,13 +91,13 @@ def next_steps(database: Path, *, log: Path, environment: Path | None) -> list[s
     python = _program()
     query = "from marts.fct_daily_revenue order by 1 desc limit 3"
     lines = [
-        f"warehouse  {_short(database)}  (DuckDB: schemas staging, changelog, quarantine, pipeline, marts)",
-        f"log        {_short(log)}",
+        f"warehouse  {shown(database)}  (DuckDB: schemas staging, changelog, quarantine, pipeline, marts)",
+        f"log        {shown(log)}",
         "",
         "Try next:",
         f"  {python} -m entrypoints.cli status shop",
         f"  {python} -m entrypoints.cli transform shop",
-        f"  {python} -c \"import duckdb; print(duckdb.connect('{_short(database)}', read_only=True).sql('{query}'))\"",
+        f"  {python} -c \"import duckdb; print(duckdb.connect('{shown(database)}', read_only=True).sql('{query}'))\"",
         f"  {python} -m entrypoints.cli init crm --dsn-env CRM_DSN   # a pipeline file for a database of your own",
     ]
     if environment is None:
@@ -103,7 +105,7 @@ def next_steps(database: Path, *, log: Path, environment: Path | None) -> list[s
     return [
         *lines,
         "",
-        f"The shop's database stays up until Ctrl-C. In another terminal: . {_short(environment)}",
+        f"The shop's database stays up until Ctrl-C. In another terminal: . {shown(environment)}",
         f"  {python} -m entrypoints.cli stream shop",
         f"  {python} -m entrypoints.cli verify shop",
     ]
@@ -111,12 +113,8 @@ def next_steps(database: Path, *, log: Path, environment: Path | None) -> list[s
 
 def _program() -> str:
     """How a person would start this Python from here."""
-    return _short(Path(sys.executable)) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return shown(Path(sys.executable)) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    return "" if value is None else f"{value:,}" if isinstance(value, int | Decimal) else str(value)

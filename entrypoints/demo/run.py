@@ -39,7 +39,10 @@ from pipeline.domain.stream import PipelineSpec
 from pipeline.ports.transformer import TransformResult
 
 PIPELINE = "shop"
-MART = "select * from marts.fct_daily_revenue order by 1 desc limit 7"
+MART = (
+    "select revenue_date, order_count, customer_count, revenue_amount, paid_amount"
+    " from marts.fct_daily_revenue order by 1 desc limit 7"
+)
 
 _POLL_S = 0.1
 
@@ -96,9 +99,9 @@ def _copy(session: Session, metrics: LiveMetrics, report: Report) -> None:
     report.title("Consistent snapshot")
     with progress(hidden=report.is_silent, metrics=metrics, view=copy_table, is_lasting=True):
         result = sync(session, with_transform=False)
-    report.result("snapshot", sync_json(result))
-    copied = sum(view.copied_count for view in metrics.view())
-    report.line(f"{copied:,} rows copied in {result.seconds:.1f} s")
+    copied = {view.stream: view.copied_count for view in metrics.view()}
+    report.result("snapshot", sync_json(result, copied=copied))
+    report.line(f"{sum(copied.values()):,} rows copied in {result.seconds:.1f} s")
 
 
 def _follow(session: Session, metrics: LiveMetrics, report: Report, *, dsn: str, seconds: float, rate: float) -> None:
