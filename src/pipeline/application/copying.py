@@ -16,6 +16,7 @@ from pipeline.domain.change import ChangeBatch
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.events import CopyAdvanced, CopyFinished, CopyStarted
+from pipeline.domain.evolution import is_recreated, without_source_ids
 from pipeline.domain.loading import Migration
 from pipeline.domain.processing import check_masks, processed_schema
 from pipeline.domain.quarantine import Waiting
@@ -43,8 +44,11 @@ def create_tables(session: Session, snapshot: Snapshot, spec: StreamSpec, *, kno
         )
         migration: Migration | None = Migration(target_of(state))
     else:
-        current = attrs.evolve(known, mode=spec.mode, phase=Phase.COPYING, since=snapshot.position)
-        state, migration, _ = evolve_state(current, (schema,), spec=spec, warehouse=session.warehouse)
+        before = without_source_ids(known.schema) if is_recreated(known.schema, schema) else known.schema
+        current = attrs.evolve(known, mode=spec.mode, phase=Phase.COPYING, since=snapshot.position, schema=before)
+        state, migration, _ = evolve_state(
+            current, (schema,), spec=spec, warehouse=session.warehouse, copied_in=spec.mode
+        )
     if migration is not None:
         session.warehouse.migrate([migration])
     return state
@@ -65,7 +69,8 @@ def copy_stream(session: Session, snapshot: Snapshot, state: StreamState, *, che
         load.set_state(attrs.evolve(state, phase=Phase.STREAMING))
         load.commit({spec.name: stream.counts})
     seconds = session.clock.monotonic() - started
-    session.metrics.record(CopyFinished(spec.name, stream.counts.read_count, seconds))
+    counts = stream.counts
+    session.metrics.record(CopyFinished(spec.name, counts.read_count, seconds, counts.quarantined_count))
     return following
 
 

@@ -19,7 +19,7 @@ from pipeline.domain.planning import plan_copy, plan_steps
 from pipeline.domain.processing import check_masks, process, processed_schema
 from pipeline.domain.quarantine import Waiting, judge
 from pipeline.domain.schema import StreamSchema
-from pipeline.domain.stream import StreamSpec
+from pipeline.domain.stream import Mode, StreamSpec
 from pipeline.ports.warehouse import Load, Warehouse, target_of
 
 
@@ -74,10 +74,16 @@ class StreamLoad:
 
 
 def evolve_state(
-    state: StreamState, incoming: tuple[StreamSchema, ...], *, spec: StreamSpec, warehouse: Warehouse
+    state: StreamState,
+    incoming: tuple[StreamSchema, ...],
+    *,
+    spec: StreamSpec,
+    warehouse: Warehouse,
+    copied_in: Mode | None = None,
 ) -> tuple[StreamState, Migration | None, tuple[str, ...]]:
     """The stream's state after its tables follow ``incoming`` schemas in order, the migration that brings them
-    there (None if nothing changes), and phrases of what changed. Raises ``SchemaRefused``.
+    there (None if nothing changes), and phrases of what changed. ``copied_in`` as in ``evolve``. Raises
+    ``SchemaRefused``.
     """
     schema = state.schema
     changes: list[SchemaChange] = []
@@ -90,6 +96,7 @@ def evolve_state(
                 processed_schema(after, spec.masks),
                 policy=spec.contract.on_schema_change,
                 widens=warehouse.widens,
+                copied_in=copied_in,
             )
         except SchemaRefused as error:
             error.where = error.where or f"stream {spec.name}"
@@ -97,7 +104,7 @@ def evolve_state(
         schema = evolution.schema
         changes.extend(evolution.changes)
         phrases.extend(evolution.phrases)
-    if not changes:
+    if not changes and schema.key == state.schema.key:
         return attrs.evolve(state, schema=schema), None, ()
     evolved = attrs.evolve(state, schema=schema, schema_version=state.schema_version + 1)
     return evolved, Migration(target_of(evolved), before=state.schema, changes=tuple(changes)), tuple(phrases)

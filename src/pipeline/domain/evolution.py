@@ -11,7 +11,8 @@ Altering tables is the warehouse's; bringing batches to the decided schema is ``
 - A dropped column stays, nullable and without a default. NOT NULL at the source is noted, never enforced.
 - The contract's policy: EVOLVE follows all of it; DISCARD follows all but new columns, whose values are left out; STOP
   refuses all of it but dropped columns, from which nothing is lost.
-- Another key is always refused: rows could not be told apart any more.
+- Another key is refused, since rows could not be told apart any more; but when a stream is copied again, it may have
+  another key, or none in append mode. Its versions in history mode are told by their key, so there it stays refused.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from pipeline.domain.fitting import common_type, plain_type
 from pipeline.domain.loading import AddColumn, ChangeType, DropColumn, RenameColumn, SchemaChange
 from pipeline.domain.matching import match
 from pipeline.domain.schema import Column, StreamSchema
+from pipeline.domain.stream import Mode
 
-__all__ = ["Evolution", "conform", "evolve", "without_source_ids"]
+__all__ = ["Evolution", "conform", "evolve", "is_recreated", "without_source_ids"]
 
 Widens = Callable[[pa.DataType, pa.DataType], bool]
 
@@ -49,28 +51,54 @@ class Evolution:
     phrases: tuple[str, ...] = ()
 
 
-def evolve(before: StreamSchema, after: StreamSchema, *, policy: OnSchemaChange, widens: Widens) -> Evolution:
+def evolve(
+    before: StreamSchema, after: StreamSchema, *, policy: OnSchemaChange, widens: Widens, copied_in: Mode | None = None
+) -> Evolution:
     """How tables of schema ``before`` follow a source of schema ``after``.
 
-    ``widens`` is the warehouse's. Evolving the result again with the same ``after`` changes nothing. Raises
+    ``widens`` is the warehouse's. ``copied_in`` is the mode of a stream that is about to be copied again, None when
+    changes are to be loaded. Evolving the result again with the same ``after`` changes nothing. Raises
     ``SchemaRefused``, without ``where``: the caller knows the stream.
     """
     fates = _fates(before, after, widens)
-    _check_key(before, after, fates)
+    has_other_key = not _is_same_key(before, after, fates)
+    if has_other_key:
+        _check_other_key(before, after, copied_in)
     if policy is OnSchemaChange.STOP:
         _refuse(fates)
     discards = policy is OnSchemaChange.DISCARD
     discarded = tuple(fate.after.name for fate in fates if fate.before is None and discards)
+    if set(discarded) & set(after.key):
+        raise _other_key(before, after, hint="Set on_schema_change to evolve in the contract.")
     fates = [fate for fate in fates if fate.before is not None or not discards]
     names = _names(before, fates)
-    return attrs.evolve(_evolution(before, fates, names), discarded=discarded)
+    evolution = _evolution(before, fates, names)
+    if has_other_key:
+        places = {fate.after.name: names[_handle(fate)] for fate in fates}
+        key = tuple(places[name] for name in after.key)
+        evolution = attrs.evolve(evolution, schema=attrs.evolve(evolution.schema, key=key))
+    return attrs.evolve(evolution, discarded=discarded)
+
+
+def is_recreated(before: StreamSchema, after: StreamSchema) -> bool:
+    """Whether numbers of columns started anew: a column that is there under its name has another number now."""
+    known = {column.source_name: column.source_id for column in before.columns if not column.dropped}
+    return any(
+        column.source_id is not None and (known.get(column.source_name) or column.source_id) != column.source_id
+        for column in after.columns
+    )
 
 
 def without_source_ids(schema: StreamSchema) -> StreamSchema:
     """The schema with columns known by name alone: for a source that was recreated or restored, where the numbers
-    that told columns apart start anew.
+    that told columns apart start anew. Columns dropped before are known by their name in the tables.
     """
-    return schema.with_columns([attrs.evolve(column, source_id=None) for column in schema.columns])
+    return schema.with_columns(
+        [
+            attrs.evolve(column, source_id=None, source_name=column.name if column.dropped else column.source_name)
+            for column in schema.columns
+        ]
+    )
 
 
 @attrs.frozen
@@ -125,13 +153,23 @@ def _wider(own: Column, column: Column, widens: Widens) -> pa.DataType | None:
     return kind if kind == own.type or widens(own.type, kind) else None
 
 
-def _check_key(before: StreamSchema, after: StreamSchema, fates: Iterable[_Fate]) -> None:
+def _is_same_key(before: StreamSchema, after: StreamSchema, fates: Iterable[_Fate]) -> bool:
     places = {fate.after.name: fate.before.name if fate.before else None for fate in fates}
-    if {places[name] for name in after.key} == set(before.key):
-        return
-    raise SchemaRefused(
+    return {places[name] for name in after.key} == set(before.key)
+
+
+def _check_other_key(before: StreamSchema, after: StreamSchema, copied_in: Mode | None) -> None:
+    if copied_in is None:
+        raise _other_key(before, after, hint="Copy the stream again: resync it.")
+    is_possible = bool(before.key) and (bool(after.key) or copied_in is Mode.APPEND)
+    if not is_possible or copied_in is Mode.HISTORY:
+        raise _other_key(before, after, hint="Give the stream another name, so that it gets tables of its own.")
+
+
+def _other_key(before: StreamSchema, after: StreamSchema, *, hint: str) -> SchemaRefused:
+    return SchemaRefused(
         f"The key changed from ({', '.join(before.key)}) to ({', '.join(after.key)}), or a key column to another type.",
-        hint="Copy the stream again: resync it.",
+        hint=hint,
     )
 
 

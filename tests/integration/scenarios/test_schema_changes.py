@@ -5,6 +5,7 @@ import pytest
 from pipeline.application.verify import verify
 from pipeline.domain.contract import Contract, OnSchemaChange
 from pipeline.domain.errors import SchemaRefused
+from pipeline.domain.stream import Mode
 from tests.support.faults import Died
 from tests.support.oracle import assert_equal
 from tests.support.world import World
@@ -131,4 +132,76 @@ def test_names_that_a_warehouse_would_trip_over(world: World) -> None:
     assert world.staging("Select").schema.names == [
         "id", "select", 'a"b', "🚀 launch", long, "Name", "name_2", "cdc_op", "NAME_3",
     ]  # fmt: skip
+    assert_equal(world)
+
+
+def recopied(world: World, stream: str) -> None:
+    """A run refuses the change and says what to do; that is done."""
+    with pytest.raises(SchemaRefused, match="resync"):
+        world.run()
+    world.run(resync=[stream])
+
+
+def test_another_key_is_followed_by_copying_again(world: World) -> None:
+    world.sql("CREATE TABLE parts (id int PRIMARY KEY, code text NOT NULL)", "INSERT INTO parts VALUES (1, 'x')")
+    world.stream("parts")
+    world.run()
+    world.sql(
+        "ALTER TABLE parts DROP CONSTRAINT parts_pkey",
+        "ALTER TABLE parts ADD PRIMARY KEY (code)",
+        "INSERT INTO parts VALUES (1, 'y')",
+    )
+    recopied(world, "parts")
+    assert_equal(world)
+    world.sql("UPDATE parts SET id = 7 WHERE code = 'y'", "DELETE FROM parts WHERE code = 'x'")
+    world.run()
+    assert_equal(world)
+    assert world.warehouse.states("shop")["parts"].schema.key == ("code",)
+
+
+def test_a_key_of_a_new_column_is_followed_by_copying_again(world: World) -> None:
+    world.sql("CREATE TABLE parts (id int PRIMARY KEY, code text)", "INSERT INTO parts VALUES (1, 'x'), (2, 'x')")
+    world.stream("parts", mode=Mode.SOFT_DELETE)
+    world.run()
+    world.sql(
+        "ALTER TABLE parts DROP CONSTRAINT parts_pkey",
+        "ALTER TABLE parts ADD number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        "UPDATE parts SET code = 'y' WHERE id = 1",
+    )
+    recopied(world, "parts")
+    world.sql("DELETE FROM parts WHERE id = 2")
+    world.run()
+    assert_equal(world)
+
+
+def test_versions_of_one_key_are_never_put_under_another(world: World) -> None:
+    world.sql("CREATE TABLE parts (id int PRIMARY KEY, code text NOT NULL)", "INSERT INTO parts VALUES (1, 'x')")
+    world.stream("parts", mode=Mode.HISTORY)
+    world.run()
+    before = world.all_rows("parts")
+    world.sql("ALTER TABLE parts DROP CONSTRAINT parts_pkey", "ALTER TABLE parts ADD PRIMARY KEY (code)")
+    with pytest.raises(SchemaRefused, match="another name"):
+        world.run(resync=["parts"])
+    assert world.all_rows("parts") == before
+
+
+def test_a_table_made_anew_with_its_columns_in_another_order(world: World) -> None:
+    world.sql(
+        "CREATE TABLE parts (id int PRIMARY KEY, name text, note text)",
+        "INSERT INTO parts VALUES (1, 'name 1', 'note 1')",
+    )
+    world.stream("parts", mode=Mode.HISTORY)
+    world.run()
+    world.sql(
+        "DROP TABLE parts",
+        "CREATE TABLE parts (id int PRIMARY KEY, note text, name text)",
+        "INSERT INTO parts (id, name, note) VALUES (1, 'name 2', 'note 2')",
+    )
+    recopied(world, "parts")
+    assert_equal(world)
+    wanted = {("name 1", "note 1"), ("name 2", "note 2")}
+    assert {(row["name"], row["note"]) for row in world.changelog("parts")} == wanted
+    assert {(row["name"], row["note"]) for row in world.all_rows("parts")} == wanted
+    world.sql("ALTER TABLE parts RENAME note TO remark", "UPDATE parts SET remark = 'remark 3'")
+    world.run()
     assert_equal(world)
