@@ -117,7 +117,7 @@ def test_the_generator_finds_a_planner_that(defect: Planner) -> None:
             database=None,
             suppress_health_check=list(HealthCheck),
         ),
-        random=random.Random(0),  # noqa: S311 - the same examples each time, no secret
+        random=random.Random(0),
     )
 
 

@@ -80,7 +80,7 @@ def _transaction(chance: random.Random) -> str:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_transactions_in_random_cuts_equal_the_naive_decoding(record: Record, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 the same transactions every time
+    chance = random.Random(seed)
     with record(*_SETUP) as log:
         log.run(*(_transaction(chance) for _ in range(150)))
         frames = log.frames()
