@@ -44,6 +44,7 @@ class _Stream:
     copied_count: int = 0
     estimated_count: int | None = None
     is_copied: bool = False
+    set_apart_count: int = 0
     counts: StreamCounts = attrs.field(factory=StreamCounts)
     lag_s: float = 0.0
     recent: deque[tuple[float, int]] = attrs.field(factory=deque)
@@ -70,6 +71,7 @@ class LiveMetrics:
                 case CopyFinished():
                     stream = self._stream(event.stream)
                     stream.copied_count, stream.is_copied = event.row_count, True
+                    stream.set_apart_count = event.quarantined_count
                 case BatchApplied():
                     self._apply(event)
                 case _:
@@ -110,7 +112,7 @@ class LiveMetrics:
             estimated_count=stream.estimated_count,
             is_copied=stream.is_copied,
             change_count=stream.counts.read_count - stream.counts.covered_count,
-            quarantined_count=stream.counts.quarantined_count,
+            quarantined_count=stream.set_apart_count + stream.counts.quarantined_count,
             change_rate=sum(count for _, count in stream.recent) / self._window_s,
             lag_s=stream.lag_s if stream.recent else 0.0,
             visible_p50_s=_percentile(stream.latencies, 0.50),

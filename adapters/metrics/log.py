@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 from typing import Protocol, assert_never
 
+import attrs
+
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.events import (
     BatchApplied,
@@ -64,7 +66,7 @@ class LogMetrics:
             case CopyAdvanced():
                 logger.debug("copy advanced", stream=event.stream, row_count=event.row_count)
             case CopyFinished():
-                logger.info("copy finished", stream=event.stream, row_count=event.row_count, seconds=event.seconds)
+                logger.info("copy finished", **attrs.asdict(event))
             case BatchApplied():
                 logger.info("batch applied", **_batch_facts(event))
             case IdleCheckpoint():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
+from adapters.metrics.live import StreamView
 from entrypoints.cli.invocation import invocation
 from entrypoints.cli.options import Common
 from entrypoints.cli.output import show
@@ -58,10 +59,10 @@ def transform(pipeline: str, common: Common, *, streams: tuple[str, ...], full_r
 
 @attrs.frozen
 class _Moved:
-    """What a command did: the use case's result, and the rows that it copied by stream."""
+    """What a command did: the use case's result, and the streams that it copied."""
 
     result: SyncResult
-    copied: dict[str, int]
+    copies: tuple[StreamView, ...]
 
 
 def _move(command: str, pipeline: str, common: Common, work: Callable[[Session], SyncResult]) -> _Moved:
@@ -70,7 +71,7 @@ def _move(command: str, pipeline: str, common: Common, work: Callable[[Session],
         invocation(command, pipeline, common, graceful=True, quiet=board.is_shown, metrics=(board.metrics,)) as call,
     ):
         result = work(call.session)
-        return _Moved(result, {view.stream: view.copied_count for view in board.metrics.view() if view.is_copied})
+        return _Moved(result, tuple(view for view in board.metrics.view() if view.is_copied))
 
 
 def _finished(pipeline: str, common: Common, moved: _Moved) -> int:
@@ -88,7 +89,7 @@ def _finished(pipeline: str, common: Common, moved: _Moved) -> int:
 
 
 def _show(common: Common, moved: _Moved) -> None:
-    show(common, as_json=lambda: sync_json(moved.result, copied=moved.copied), as_table=lambda: _sync_table(moved))
+    show(common, as_json=lambda: sync_json(moved.result, copies=moved.copies), as_table=lambda: _sync_table(moved))
 
 
 def _refuse_failed(pipeline: str, result: TransformResult) -> None:
@@ -103,7 +104,7 @@ def _refuse_failed(pipeline: str, result: TransformResult) -> None:
 def _sync_table(moved: _Moved) -> object:
     from entrypoints.cli.tables import sync_table
 
-    return sync_table(moved.result, copied=moved.copied)
+    return sync_table(moved.result, copies=moved.copies)
 
 
 def _transform_table(result: TransformResult) -> object:

@@ -5,17 +5,19 @@ How people see them is in ``tables``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date, datetime
 from enum import Enum
 
 import attrs
 
+from adapters.metrics.live import StreamView
 from pipeline.application.plan import PlanResult
 from pipeline.application.status import StatusResult
 from pipeline.application.sync import SyncResult
 from pipeline.application.verify import VerifyResult
 from pipeline.domain.checkpoint import Checkpoint
+from pipeline.domain.counts import StreamCounts
 from pipeline.domain.finding import Finding, Level
 from pipeline.domain.position import Position
 from pipeline.ports.transformer import TransformResult
@@ -49,11 +51,11 @@ def _fields(value: object) -> object:
     return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
 
 
-def sync_json(result: SyncResult, *, copied: Mapping[str, int] | None = None) -> dict[str, object]:
-    """The result of ``run``, ``stream`` and ``resync``; ``copied`` are rows of snapshots, by stream."""
+def sync_json(result: SyncResult, *, copies: Iterable[StreamView] = ()) -> dict[str, object]:
+    """The result of ``run``, ``stream`` and ``resync``; ``copies`` are the streams that were copied."""
     return {
         "checkpoint": _checkpoint(result.checkpoint),
-        "copied": dict(copied or {}),
+        "copied": {view.stream: _copy(view, result.counts.get(view.stream, StreamCounts())) for view in copies},
         "streams": plain(result.counts),
         "batch_count": result.batch_count,
         "transaction_count": result.transaction_count,
@@ -61,6 +63,11 @@ def sync_json(result: SyncResult, *, copied: Mapping[str, int] | None = None) ->
         "stopped": result.stopped,
         "transform": transform_json(result.transformed) if result.transformed else None,
     }
+
+
+def _copy(view: StreamView, from_log: StreamCounts) -> dict[str, int]:
+    set_apart_count = view.quarantined_count - from_log.quarantined_count
+    return {"row_count": view.copied_count, "quarantined_count": set_apart_count}
 
 
 def transform_json(result: TransformResult) -> dict[str, object]:

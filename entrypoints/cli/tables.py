@@ -5,13 +5,14 @@ What a program reads is in ``plain``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from adapters.metrics.live import StreamView
 from pipeline.application.plan import PlanResult
 from pipeline.application.status import StatusResult
 from pipeline.application.sync import SyncResult
@@ -31,17 +32,19 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
 
 
-def sync_table(result: SyncResult, *, copied: Mapping[str, int]) -> RenderableType:
+def sync_table(result: SyncResult, *, copies: Iterable[StreamView] = ()) -> RenderableType:
     """What a run moved, stream by stream: rows copied from a snapshot, then changes from the log."""
     table = _table("stream", ">copied", ">read", ">loaded", ">quarantined", ">already covered", ">discarded")
+    copied = {view.stream: view for view in copies}
     streams = sorted({*result.counts, *copied})
     for stream in streams:
         counts = result.counts.get(stream, StreamCounts())
+        view = copied.get(stream)
         numbers = (
-            copied.get(stream, 0),
+            view.copied_count if view else 0,
             counts.read_count,
             counts.changelog_count,
-            counts.quarantined_count,
+            view.quarantined_count if view else counts.quarantined_count,
             counts.covered_count,
             counts.discarded_count,
         )

@@ -99,9 +99,9 @@ def _copy(session: Session, metrics: LiveMetrics, report: Report) -> None:
     report.title("Consistent snapshot")
     with progress(hidden=report.is_silent, metrics=metrics, view=copy_table, is_lasting=True):
         result = sync(session, with_transform=False)
-    copied = {view.stream: view.copied_count for view in metrics.view()}
-    report.result("snapshot", sync_json(result, copied=copied))
-    report.line(f"{sum(copied.values()):,} rows copied in {result.seconds:.1f} s")
+    views = metrics.view()
+    report.result("snapshot", sync_json(result, copies=views))
+    report.line(f"{sum(view.copied_count for view in views):,} rows copied in {result.seconds:.1f} s")
 
 
 def _follow(session: Session, metrics: LiveMetrics, report: Report, *, dsn: str, seconds: float, rate: float) -> None:

@@ -27,11 +27,12 @@ class CopyAdvanced:
 
 @attrs.frozen
 class CopyFinished:
-    """A stream's snapshot is committed in the warehouse."""
+    """A stream's snapshot is committed in the warehouse; ``quarantined_count`` of its rows were set apart."""
 
     stream: str
     row_count: int
     seconds: float
+    quarantined_count: int = 0
 
 
 @attrs.frozen

@@ -85,7 +85,10 @@ def test_from_init_to_verify_without_editing_anything(home: Path, dsn: str) -> N
 
     ran = cli(home, dsn, "run", "crm", "--json")
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["copied"] == {"notes": 0, "people": 100}
+    assert json.loads(ran.stdout)["copied"] == {
+        "notes": {"row_count": 0, "quarantined_count": 0},
+        "people": {"row_count": 100, "quarantined_count": 0},
+    }
     assert cli(home, dsn, "run", "crm").stdout.startswith("no change since the checkpoint\ndone in ")
     verified = cli(home, dsn, "verify", "crm", "people", "--json")
     assert verified.returncode == 0, verified.stderr

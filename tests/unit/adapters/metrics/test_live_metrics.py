@@ -45,10 +45,10 @@ def test_a_snapshot_shows_how_far_it_is() -> None:
     metrics.record(CopyStarted("orders", 100))
     metrics.record(CopyAdvanced("orders", 40))
     metrics.record(CopyStarted("items", None))
-    metrics.record(CopyFinished("items", 7, 1.0))
+    metrics.record(CopyFinished("items", 7, 1.0, quarantined_count=2))
     assert metrics.view() == (
         StreamView("orders", copied_count=40, estimated_count=100),
-        StreamView("items", copied_count=7, is_copied=True),
+        StreamView("items", copied_count=7, is_copied=True, quarantined_count=2),
     )
 
 

@@ -48,8 +48,8 @@ class Lines:
         (CopyStarted("orders", 10), ("info", "copy started", {"stream": "orders", "estimated_count": 10})),
         (CopyAdvanced("orders", 5), ("debug", "copy advanced", {"stream": "orders", "row_count": 5})),
         (
-            CopyFinished("orders", 11, 1.5),
-            ("info", "copy finished", {"stream": "orders", "row_count": 11, "seconds": 1.5}),
+            CopyFinished("orders", 11, 1.5, quarantined_count=2),
+            ("info", "copy finished", {"stream": "orders", "row_count": 11, "seconds": 1.5, "quarantined_count": 2}),
         ),
         (IdleCheckpoint("shop", AT), ("debug", "idle checkpoint written", {"group": "shop", "at": AT.isoformat()})),
         (
