@@ -73,6 +73,7 @@ def begin_again(session: Session) -> Checkpoint:
             at=session.clock.now(),
         )
         session.warehouse.reset(previous, checkpoint)
+        _switch_modes(session, states)
         return _copy(session, snapshot, session.specs(), checkpoint=checkpoint, states=states)
 
 
@@ -117,9 +118,12 @@ def _copy(
 
 
 def _switch_modes(session: Session, states: dict[str, StreamState]) -> None:
+    """Build staging tables anew for modes that were changed; also where a copy follows, since a copy in history mode
+    goes on from the versions that are there.
+    """
     for spec in session.specs():
         state = states.get(spec.name)
-        if state is not None and state.mode is not spec.mode and state.phase is Phase.STREAMING:
+        if state is not None and state.mode is not spec.mode:
             states[spec.name] = attrs.evolve(state, mode=spec.mode)
             session.warehouse.rebuild(session.group, target_of(states[spec.name]))
 

@@ -10,7 +10,7 @@ from pipeline.application.beginning import missing_streams
 from pipeline.application.configured import configuration_findings
 from pipeline.application.session import Session
 from pipeline.application.streamload import evolve_state
-from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import LogLost, SchemaRefused
 from pipeline.domain.finding import Finding, Level
 from pipeline.domain.processing import processed_schema
@@ -93,7 +93,7 @@ def _alter(
     session: Session, state: StreamState, spec: StreamSpec, schema: StreamSchema, *, findings: list[Finding]
 ) -> list[PlannedStep]:
     steps = []
-    if state.mode is not spec.mode and state.phase is Phase.STREAMING:
+    if state.mode is not spec.mode:
         steps.append(
             PlannedStep(
                 spec.name,

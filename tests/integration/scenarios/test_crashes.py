@@ -9,6 +9,7 @@ import attrs
 import duckdb
 import pytest
 
+from pipeline.application.resync import resync
 from pipeline.application.stream import stream
 from pipeline.domain.errors import Fenced, PipelineError
 from pipeline.domain.events import BatchApplied, CopyFinished
@@ -173,6 +174,31 @@ def test_the_mode_is_switched_there_and_back_without_reading_the_source(world: W
         assert_equal(world)
         assert {row["id"] for row in world.all_rows("orders")} == ({1} if mode is Mode.MIRROR else {1, 2})
     assert len(world.recorder.of(CopyFinished)) == 1
+
+
+@pytest.mark.parametrize("gap", ["the log was lost", "the stream was taken out for a while"])
+def test_a_mode_switched_while_there_is_a_gap_keeps_no_row_of_the_old_mode(world: World, gap: str) -> None:
+    world.sql("CREATE TABLE orders (id int PRIMARY KEY, status text)", "INSERT INTO orders VALUES (1, 'a'), (2, 'b')")
+    world.stream("orders", mode=Mode.SOFT_DELETE)
+    world.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    world.stream("items")
+    world.run()
+    world.sql("DELETE FROM orders WHERE id = 1")
+    world.run()
+    if gap == "the log was lost":
+        world.rows(f"SELECT pg_drop_replication_slot('rdp_{world.database}')")
+        world.stream("orders", mode=Mode.HISTORY)
+        session = world.session()
+        resync(session, ["orders", "items"])
+        session.source.close()
+    else:
+        del world.streams["orders"]
+        world.run()
+        world.stream("orders", mode=Mode.HISTORY)
+        world.run()
+    versions = [(row["id"], row["_cdc_deleted"], row["_cdc_current"]) for row in world.all_rows("orders")]
+    assert sorted(versions) == [(1, False, False), (2, False, True)]
+    assert_equal(world)
 
 
 def test_an_empty_poll_loads_nothing_and_an_empty_table_is_emptied(world: World) -> None:
