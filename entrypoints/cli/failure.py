@@ -55,7 +55,7 @@ def _facts(error: BaseException) -> tuple[dict[str, object], int]:
         }
         return facts, error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        what, hint = "aborted", "Run the same command again: it goes on from the checkpoint."
+        what, hint = "aborted", "Run the same command again: nothing is lost, and nothing is loaded twice."
         return _plain("aborted", error, what, hint), EXIT_ABORTED
     if isinstance(error, Exception):
         log_unless_logged(error)

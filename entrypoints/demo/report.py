@@ -91,17 +91,25 @@ def next_steps(database: Path, *, log: Path, environment: Path | None) -> list[s
     python = _program()
     query = "from marts.fct_daily_revenue order by 1 desc limit 3"
     lines = [
-        f"warehouse  {shown(database)}  (DuckDB: schemas staging, changelog, quarantine, pipeline, marts)",
+        f"warehouse  {shown(database)}",
+        "           (DuckDB: schemas staging, changelog, quarantine, pipeline, stg, marts)",
         f"log        {shown(log)}",
         "",
         "Try next:",
         f"  {python} -m entrypoints.cli status shop",
         f"  {python} -m entrypoints.cli transform shop",
         f"  {python} -c \"import duckdb; print(duckdb.connect('{shown(database)}', read_only=True).sql('{query}'))\"",
-        f"  {python} -m entrypoints.cli init crm --dsn-env CRM_DSN   # a pipeline file for a database of your own",
     ]
     if environment is None:
-        return [*lines, f"  {python} -m entrypoints.cli demo --keep   # leave the shop's database running to play with"]
+        return [
+            *lines,
+            "",
+            "Leave the shop's database running, to play with:",
+            f"  {python} -m entrypoints.cli demo --keep",
+            "",
+            "Begin with a database of your own:",
+            f"  {python} -m entrypoints.cli init crm --dsn-env CRM_DSN",
+        ]
     return [
         *lines,
         "",

@@ -90,7 +90,7 @@ def _fill_shop(server: EmbeddedPostgres, report: Report) -> None:
     create_shop(server.dsn())
     rows = count_rows(server.dsn("shop"))
     report.step(
-        f"PostgreSQL is up on 127.0.0.1:{server.port} with a shop of {sum(rows.values()):,} rows in {len(rows)} tables",
+        f"PostgreSQL is up on port {server.port}: a shop, {sum(rows.values()):,} rows in {len(rows)} tables",
         started=started,
     )
 
