@@ -93,6 +93,7 @@ class GroupLoader:
             self.states[name] = state
             if migration is not None:
                 session.warehouse.migrate([migration])
+                self._waiting.pop(name, None)  # a renamed key renames what waits
                 session.metrics.record(SchemaChanged(name, state.schema_version, phrases))
         return migrated
 
@@ -106,6 +107,7 @@ class GroupLoader:
             target=target,
             waiting=self._waiting[name],
             flush_rows=session.pipeline.limits.rows,
+            flush_bytes=session.pipeline.limits.bytes,
         )
 
     def _take(self, load: Load, batch: GroupBatch, loads: dict[str, StreamLoad]) -> None:

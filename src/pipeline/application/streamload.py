@@ -27,18 +27,20 @@ from pipeline.ports.warehouse import Load, Warehouse, target_of
 class StreamLoad:
     """Takes the pieces of one stream in order and applies them to an open load.
 
-    ``flush_rows`` is how many rows may wait to be compacted together (P11). ``is_copy`` says that the pieces are of a
-    snapshot, which holds each key once.
+    ``flush_rows`` and ``flush_bytes`` are how many rows, and bytes of them, may wait to be compacted together (P11).
+    ``is_copy`` says that the pieces are of a snapshot, which holds each key once.
     """
 
     spec: StreamSpec
     target: Target
     waiting: Waiting
     flush_rows: int
+    flush_bytes: int
     is_copy: bool = False
     counts: StreamCounts = attrs.field(factory=StreamCounts)
     _tables: list[pa.Table] = attrs.field(factory=list)
     _row_count: int = 0
+    _byte_count: int = 0
 
     def take(self, load: Load, piece: ChangeBatch) -> None:
         """Judge a piece, set broken rows apart, and keep the rest for the next flush."""
@@ -51,9 +53,11 @@ class StreamLoad:
         if judged.settled.num_rows:
             load.settle(self.target, judged.settled)
         if judged.passed.num_rows:
-            self._tables.append(conform(judged.passed, masked.schema, self.target.schema))
-            self._row_count += judged.passed.num_rows
-        if self._row_count >= self.flush_rows:
+            table = conform(judged.passed, masked.schema, self.target.schema)
+            self._tables.append(table)
+            self._row_count += table.num_rows
+            self._byte_count += table.nbytes
+        if self._row_count >= self.flush_rows or self._byte_count >= self.flush_bytes:
             self.flush(load)
 
     def flush(self, load: Load) -> None:
@@ -62,7 +66,7 @@ class StreamLoad:
             return
         changes = self._tables[0] if len(self._tables) == 1 else pa.concat_tables(self._tables)
         self._tables.clear()
-        self._row_count = 0
+        self._row_count = self._byte_count = 0
         steps = (plan_copy(self.target, changes),) if self.is_copy else plan_steps(self.target, changes)
         for step in steps:
             self.apply(load, step)
