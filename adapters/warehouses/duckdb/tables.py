@@ -16,6 +16,7 @@ from adapters.warehouses.duckdb import sql
 from adapters.warehouses.duckdb.connection import first_row
 from adapters.warehouses.duckdb.types import column_type
 from pipeline.domain import naming
+from pipeline.domain.canonical import renamed
 from pipeline.domain.change import OLD_KEY, UNCHANGED
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.loading import (
@@ -27,6 +28,7 @@ from pipeline.domain.loading import (
     SchemaChange,
     Target,
 )
+from pipeline.domain.quarantine import STATUS_WAITING
 from pipeline.domain.stream import Mode
 from pipeline.domain.tables import LOAD
 
@@ -150,6 +152,7 @@ def _change(connection: duckdb.DuckDBPyConnection, target: Target, change: Schem
                 connection.execute(f"ALTER TABLE {table} RENAME {sql.quote(name)} TO {sql.quote(column.name)}")
                 if schema == naming.CHANGELOG:
                     _rename_in_changes(connection, target, name, column.name)
+                    _rename_in_quarantine(connection, target, name, column.name)
             case AddColumn() | ChangeType() | RenameColumn() | DropColumn():
                 pass  # made before, or a dropped column, which stays
             case _:
@@ -174,6 +177,17 @@ WHERE {sql.quote(OLD_KEY)} IS NOT NULL"""
         connection.execute(
             f'UPDATE {table} SET {sql.quote(OLD_KEY)} = $text WHERE "_cdc_sequence" = $sequence',
             {"text": json.dumps(renamed, ensure_ascii=False, separators=(",", ":")), "sequence": int(sequence)},
+        )
+
+
+def _rename_in_quarantine(connection: duckdb.DuckDBPyConnection, target: Target, old: str, new: str) -> None:
+    """The names of columns within the rows that wait, so that they are found by their keys and can be loaded again."""
+    table = sql.quarantine(target)
+    query = f'SELECT rowid, key, "row" FROM {table} WHERE status = $waiting'
+    for number, key, row in connection.execute(query, {"waiting": STATUS_WAITING}).fetchall():
+        connection.execute(
+            f'UPDATE {table} SET key = $key, "row" = $row WHERE rowid = $number',
+            {"key": renamed(key, old, new), "row": renamed(row, old, new), "number": number},
         )
 
 

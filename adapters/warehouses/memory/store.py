@@ -25,8 +25,10 @@ from adapters.warehouses.memory.rows import (
     key_of,
     staging_record,
 )
+from pipeline.domain.canonical import renamed
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.loading import AddColumn, ChangeType, RenameColumn, SchemaChange, Target
+from pipeline.domain.quarantine import STATUS_WAITING
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
 from pipeline.domain.tables import QUARANTINE_TABLE_SCHEMA, changelog_schema, staging_schema
@@ -140,6 +142,7 @@ class Table:
                     types[column.name] = types.pop(name)
                     self._map(partial(_renamed, old=name, new=column.name))
                     self._rename_unchanged(name, column.name)
+                    self._rename_waiting(name, column.name)
                 case _:
                     pass  # made before, or a dropped column, which stays
         self.schema = target.schema
@@ -159,6 +162,14 @@ class Table:
         self.changes = [
             change if change.old_key is None else attrs.evolve(change, old_key=function(change.old_key))
             for change in self.changes
+        ]
+
+    def _rename_waiting(self, old: str, new: str) -> None:
+        self.quarantined = [
+            {**row, "key": renamed(row["key"], old, new), "row": renamed(row["row"], old, new)}
+            if row["status"] == STATUS_WAITING
+            else row
+            for row in self.quarantined
         ]
 
     def _rename_unchanged(self, old: str, new: str) -> None:

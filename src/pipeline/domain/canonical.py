@@ -93,6 +93,16 @@ def is_whole(row: str) -> bool:
     )
 
 
+def renamed(text: str, old: str, new: str) -> str:
+    """A key or row in canonical JSON with its column ``old`` called ``new``, in its old key too; values as they are."""
+    members = []
+    for name, value in _members(text):
+        if name == OLD_KEY_MEMBER and value != "null":
+            value = renamed(value, old, new)
+        members.append(f"{json.dumps(new if name == old else name, ensure_ascii=False)}:{value}")
+    return f"{{{','.join(members)}}}"
+
+
 def decode_rows(schema: StreamSchema, rows: Iterable[str | None]) -> Decoded:
     """The inverse of ``row_texts``, under ``schema``, which may differ from the one the rows were written with.
 
@@ -112,6 +122,18 @@ def decode_rows(schema: StreamSchema, rows: Iterable[str | None]) -> Decoded:
         old = [document.get(OLD_KEY_MEMBER) for document in documents]
         arrays[OLD_KEY] = pa.array([_read(schema.key_type(), value) for value in old], schema.key_type())
     return Decoded(pa.table(arrays), tuple(misfits))
+
+
+def _members(text: str) -> list[tuple[str, str]]:
+    """The members of a JSON object without blanks: each name, and its value's text."""
+    decoder, at = json.JSONDecoder(), 1
+    found = []
+    while at < len(text) - 1:
+        name, colon = decoder.raw_decode(text, at)
+        _, end = decoder.raw_decode(text, colon + 1)
+        found.append((name, text[colon + 1 : end]))
+        at = end + 1
+    return found
 
 
 def _column_literals(table: pa.Table, name: str, misfits: Sequence[Misfit]) -> pa.Array:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.application.verify import verify
-from pipeline.domain.contract import Contract, OnSchemaChange
+from pipeline.domain.contract import Contract, OnSchemaChange, Rule, RuleKind
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.stream import Mode
 from tests.support.faults import Died
@@ -204,4 +204,24 @@ def test_a_table_made_anew_with_its_columns_in_another_order(world: World) -> No
     assert {(row["name"], row["note"]) for row in world.all_rows("parts")} == wanted
     world.sql("ALTER TABLE parts RENAME note TO remark", "UPDATE parts SET remark = 'remark 3'")
     world.run()
+    assert_equal(world)
+
+
+def test_rows_that_wait_are_still_found_when_their_key_is_renamed(world: World) -> None:
+    world.sql(
+        "CREATE TABLE parts (id int PRIMARY KEY, n int, big text)",
+        "ALTER TABLE parts ALTER big SET STORAGE EXTERNAL",
+        "INSERT INTO parts VALUES (1, 1, repeat('x', 100000))",
+    )
+    world.stream("parts", contract=Contract(rules=(Rule(RuleKind.RANGE, ("n",), maximum=10),)))
+    world.run()
+    world.sql("UPDATE parts SET n = 100, big = repeat('y', 100000)")
+    world.run()
+    world.sql("ALTER TABLE parts RENAME id TO number", "UPDATE parts SET n = 5")
+    world.run()
+    assert [(row["key"], row["status"]) for row in world.quarantined("parts")] == [('{"number":1}', "waiting")] * 2
+    assert [(row["n"], row["big"][0]) for row in world.staging("parts").to_pylist()] == [(1, "x")]
+    world.sql("UPDATE parts SET n = 6, big = repeat('z', 100000)")
+    world.run()
+    assert {row["status"] for row in world.quarantined("parts")} == {"superseded"}
     assert_equal(world)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.canonical import decode_rows, is_whole, key_texts, row_texts
+from pipeline.domain.canonical import decode_rows, is_whole, key_texts, renamed, row_texts
 from pipeline.domain.change import OLD_KEY, UNCHANGED
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.valuetext import literals, texts
@@ -188,3 +188,13 @@ def test_dates_of_a_decoded_row_are_instants_in_utc() -> None:
     schema = StreamSchema((Column("at", pa.timestamp("us", "UTC")),))
     decoded = decode_rows(schema, ['{"at":"2026-01-31T12:00:00.000001Z"}'])
     assert decoded.table["at"].to_pylist() == [dt.datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=dt.UTC)]
+
+
+def test_a_renamed_column_changes_names_and_no_value() -> None:
+    text = '{"id":1.50,"a \\"b\\"":{"id":[1,"}"]},"ü":"{\\"id\\":1}","_cdc_old_key":{"id":10000000000000000000000}}'
+    assert renamed(text, "id", 'the "id"') == (
+        '{"the \\"id\\"":1.50,"a \\"b\\"":{"id":[1,"}"]},"ü":"{\\"id\\":1}",'
+        '"_cdc_old_key":{"the \\"id\\"":10000000000000000000000}}'
+    )
+    assert renamed('{"id":1,"_cdc_old_key":null}', "x", "y") == '{"id":1,"_cdc_old_key":null}'
+    assert renamed("{}", "x", "y") == "{}"
