@@ -138,7 +138,7 @@ class PostgresSource:
     ) -> PostgresReader:
         """Stream from the slot."""
         slot.check(self._session, self._options.slot, checkpoint)
-        tracker = Tracker(self._catalog, self._tracked(streams))
+        tracker = Tracker(self._catalog, self._tracked(streams), entries=self._entries)
         after = lsn_of(checkpoint.position)
         link = slot.start(
             self._connector,
@@ -215,11 +215,17 @@ class PostgresSource:
         tracked = {}
         for name, capture in captures.items():
             since = lsn_of(wanted[name][1])
-            entry = found.noted.get(capture.table.oid) if found else None
-            if entry is not None and entry.since > since:
+            noted = found.noted.get(capture.table.oid) if found else None
+            listed = found.listed.get(capture.table.oid) if found else None
+            entry = listed[0] if listed else None
+            if noted is not None and (noted.since > since or noted.oid != entry):
                 raise another_table(capture)
-            tracked[name] = Tracked(capture, self._selection(capture.table, found), since)
+            tracked[name] = Tracked(capture, self._selection(capture.table, found), since, entry)
         return tracked
+
+    def _entries(self) -> dict[int, int]:
+        """The oid of each table's own entry in the publication, as it is now."""
+        return {row[0]: row[1] for row in self._session.rows(sql.LISTED, self._options.publication)}
 
     def _selection(self, table: Table, found: Publication | None) -> streams.Selection:
         return streams.selection(self._session.version, found, managed=self._options.manage_publication, table=table)

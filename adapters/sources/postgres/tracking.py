@@ -5,7 +5,7 @@ The log may be several versions behind the catalog, or a table may have been ren
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -20,18 +20,26 @@ from pipeline.domain.stream import Mode
 
 @attrs.frozen
 class Tracked:
-    """A stream as captured when reading began; ``since`` is the LSN of its consistent point."""
+    """A stream as captured when reading began; ``since`` is the LSN of its consistent point, ``entry`` the oid of its
+    table's own entry in the publication, None without one.
+    """
 
     capture: Capture
     selection: Selection
     since: int
+    entry: int | None
 
 
 class Tracker:
-    """Resolves Relation messages; asks the catalog for each, since one comes after every change of a table."""
+    """Resolves Relation messages; asks the catalog for each, since one comes after every change of a table, and after
+    one of its publication: ``entries`` gives the oid of each table's entry as it is now.
+    """
 
-    def __init__(self, catalog: Catalog, streams: Mapping[str, Tracked]) -> None:
+    def __init__(
+        self, catalog: Catalog, streams: Mapping[str, Tracked], *, entries: Callable[[], Mapping[int, int]]
+    ) -> None:
         self._catalog = catalog
+        self._entries = entries
         self._by_oid = {tracked.capture.table.oid: tracked for tracked in streams.values()}
         self._by_name = {tracked.capture.table.name: tracked for tracked in streams.values()}
         self._schemas = {name: tracked.capture.schema for name, tracked in streams.items()}
@@ -53,6 +61,8 @@ class Tracker:
             schema = self._schemas[stream]
         self._schemas[stream] = schema
         own = tracked.capture.table.oid
+        if tracked.entry is not None and self._entries().get(own) != tracked.entry:
+            raise another_table(tracked.capture)
         return TrackedRelation(
             stream=stream,
             schema=schema,

@@ -7,7 +7,7 @@ import pytest
 from pipeline.domain.errors import ConfigError, SchemaRefused, SourceRejected
 from pipeline.domain.finding import Level
 from pipeline.domain.stream import BatchLimits, Mode, StreamSpec
-from tests.support.postgres import Scene, begin, checkpoint, stream
+from tests.support.postgres import Scene, begin, checkpoint, stream, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -194,6 +194,37 @@ def test_a_table_that_was_away_meanwhile_has_to_be_copied_again(scene: Scene, me
 
     assert refused.value.where == "stream t"
     assert "resync t" in refused.value.hint
+
+
+AWAY = ("ALTER PUBLICATION {} DROP TABLE t", "INSERT INTO t VALUES (1)", "ALTER PUBLICATION {} ADD TABLE ONLY t")
+
+
+def test_a_table_that_was_away_is_noticed_by_a_reader_that_only_connects_again(scene: Scene) -> None:
+    scene.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    source = scene.source()
+    copy = begin(source, [stream("t")])
+    for statement in AWAY:
+        scene.sql(statement.format(scene.slot))
+
+    with pytest.raises(SchemaRefused, match="put back"):
+        source.read(checkpoint(copy.position), copy.streams, limits=BatchLimits())
+
+
+@pytest.mark.parametrize("is_managed", [True, False])
+def test_a_table_that_goes_away_and_comes_back_is_noticed_by_its_reader(scene: Scene, is_managed: bool) -> None:
+    scene.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    if not is_managed:
+        scene.sql(f"CREATE PUBLICATION {scene.slot} FOR TABLE ONLY t")
+    source = scene.source(manage_publication=is_managed)
+    copy = begin(source, [stream("t")])
+    with source.read(checkpoint(copy.position), copy.streams, limits=BatchLimits()) as reader:
+        scene.sql("INSERT INTO t VALUES (0)")
+        wait_for(lambda: (batch := reader.next(0.2)) is not None and batch.row_count == 1)
+        for statement in AWAY:
+            scene.sql(statement.format(scene.slot))
+        scene.sql("INSERT INTO t VALUES (2)")
+        with pytest.raises(SchemaRefused, match="put back"):
+            wait_for(lambda: (batch := reader.next(0.2)) is not None and batch.row_count > 0)
 
 
 def test_findings_name_what_is_not_captured(scene: Scene) -> None:
