@@ -78,7 +78,7 @@ def _server(session: Session) -> Iterator[Finding]:
         "version",
         f"PostgreSQL {major}",
         where,
-        "" if known else f"The pipeline is tested with PostgreSQL {OLDEST} to {NEWEST}.",
+        "" if known else f"The pipeline is made for PostgreSQL {OLDEST} to {NEWEST}.",
     )
     if session.is_encrypted:
         yield Finding(Level.OK, "tls", "connections are encrypted", where)
