@@ -192,6 +192,7 @@ def runs(world: World, memo: Memo) -> None:
 @when("the pipeline loses the answer to its commit and goes on")
 def loses_answer(world: World, memo: Memo) -> None:
     attempt(world, memo, Fault.ANSWER_LOST)
+    assert memo.error is None
 
 
 @when("the sleeping writer loads")
