@@ -69,6 +69,13 @@ def _report(session: Session, result: TransformResult) -> None:
         )
 
 
+def _failure(error: Exception) -> Finding:
+    if isinstance(error, PipelineError):
+        return Finding(Level.ERROR, "transform", error.what, where=error.where, hint=error.hint)
+    what = f"building marts failed unexpectedly with {type(error).__name__}"
+    return Finding(Level.ERROR, "transform", what, hint="This is a defect: please report it with the log.")
+
+
 class MartRefresher:
     """Builds marts behind a long stream, in a thread of its own, at most every ``transform_every_s`` seconds and only
     where streams changed. A failed build is reported and tried again when its time comes; loading goes on.
@@ -110,11 +117,10 @@ class MartRefresher:
     def _build(self) -> None:
         try:
             result = transform_changed(self._session)
-        except PipelineError as error:
+        except Exception as error:  # whatever it is: marts must not stand still in silence while loading goes on
             self._dirty.set()
             if not self._closed.is_set():
-                finding = Finding(Level.ERROR, "transform", error.what, where=error.where, hint=error.hint)
-                self._session.notifier.notify(finding, pipeline=self._session.pipeline.name)
+                self._session.notifier.notify(_failure(error), pipeline=self._session.pipeline.name)
         else:
             if result is not None and result.failed:
                 self._dirty.set()

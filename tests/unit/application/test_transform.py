@@ -1,0 +1,48 @@
+"""Marts behind a long stream: built in the background, whatever happens to a build."""
+
+import threading
+
+import pytest
+
+from pipeline.application.sync import sync
+from pipeline.application.transform import MartRefresher
+from pipeline.domain.change import Operation
+from pipeline.domain.errors import PipelineError, WarehouseUnreachable
+from pipeline.ports.transformer import TransformResult
+from tests.support.rig import RecordingTransformer, Rig
+
+
+class Failing(RecordingTransformer):
+    """Fails once, and tells when it is asked again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+        self.was_asked = threading.Event()
+        self.was_asked_again = threading.Event()
+
+    def build(self, tables=None, *, full_refresh: bool = False) -> TransformResult:
+        error, self.error = self.error, None
+        if error is not None:
+            self.was_asked.set()
+            raise error
+        self.was_asked_again.set()
+        return super().build(tables, full_refresh=full_refresh)
+
+
+@pytest.mark.parametrize("error", [WarehouseUnreachable("held", where="file"), ValueError("canary")])
+def test_a_build_that_fails_is_told_and_tried_again(error: Exception) -> None:
+    rig = Rig(transformer=Failing(error))
+    rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))
+    sync(rig.session(), with_transform=False)
+    transformer = rig.transformer
+    assert isinstance(transformer, Failing)
+    with MartRefresher(rig.session()):
+        assert transformer.was_asked.wait(10)
+        while not transformer.was_asked_again.wait(0.05) and rig.clock.elapsed < 1e6:
+            rig.clock.elapsed += 3600
+    assert transformer.was_asked_again.is_set()
+    [finding] = rig.recorder.findings
+    assert finding.check == "transform"
+    assert "canary" not in str(finding)
+    assert isinstance(error, PipelineError) or "ValueError" in finding.what
