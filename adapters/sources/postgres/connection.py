@@ -66,7 +66,7 @@ class Connector:
     def sql(self, *, timeout_s: float = CONTROL_TIMEOUT_S) -> psycopg.Connection[Row]:
         """A connection for SQL in autocommit mode; 0 means that statements may take as long as they want."""
         with translated(self.where):
-            connection = psycopg.connect(self._conninfo(timeout_s), autocommit=True, prepare_threshold=None)
+            connection = self._connect(self._conninfo(timeout_s))
             if connection.info.server_version >= _TRANSACTION_TIMEOUT_SINCE:
                 connection.execute("SET transaction_timeout = 0")
             return connection
@@ -84,12 +84,21 @@ class Connector:
             with translated(self.where):
                 # Not by PGconn.connect, which would stop every thread until the server answers.
                 conninfo = make_conninfo(self._conninfo(0), replication="database")
-                link = psycopg.connect(conninfo, autocommit=True).pgconn
+                link = self._connect(conninfo).pgconn
         except PipelineError as error:
             raise attach(error, hint=_DIRECT) from None
         if link.server_version >= _TRANSACTION_TIMEOUT_SINCE:
             refuse_failure(exchange(link, "SET transaction_timeout = 0", where=self.where), self.where)
         return link
+
+    def _connect(self, conninfo: str) -> psycopg.Connection[Row]:
+        try:
+            return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and error.pgconn is None:
+                # It came to nothing before a server was asked, as with a host name that nobody knows.
+                raise _unreachable(self.where) from None
+            raise
 
     def _conninfo(self, timeout_s: float) -> str:
         given = str(conninfo_to_dict(self._options.conninfo).get("options") or "")
@@ -184,7 +193,12 @@ def server_error(sqlstate: str | None, where: str, *, error_class: str = "") -> 
     """Our error for a SQLSTATE; None means that the connection was lost."""
     facts = {"sqlstate": sqlstate or "", "error_class": error_class}
     if not sqlstate:
-        return SourceUnreachable("the connection to PostgreSQL was lost", where=where, **facts)
+        return SourceUnreachable(
+            "the connection to PostgreSQL was lost",
+            where=where,
+            hint="Look at the server's log, then start again.",
+            **facts,
+        )
     if sqlstate == "42501":
         return SourceRejected(
             "PostgreSQL refused a statement for want of a privilege (42501)",
@@ -211,6 +225,10 @@ def connection_refused(link: PGconn, where: str) -> PipelineError:
             where=where,
             hint="Check user, password, database and the role's rights to connect.",
         )
+    return _unreachable(where)
+
+
+def _unreachable(where: str) -> PipelineError:
     return SourceUnreachable(
         "PostgreSQL could not be reached",
         where=where,

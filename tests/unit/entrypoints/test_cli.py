@@ -122,11 +122,15 @@ def test_a_failure_is_json_where_json_was_asked_for(config: Path) -> None:
     }
 
 
-def test_a_source_that_does_not_answer_is_exit_status_3_and_its_password_stays_secret(config: Path) -> None:
-    dsn = "postgresql://app:swordfish-canary@127.0.0.1:1/crm?connect_timeout=2"
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "nowhere.invalid:5432"])
+def test_a_source_that_does_not_answer_is_exit_status_3_and_its_password_stays_secret(config: Path, host: str) -> None:
+    dsn = f"postgresql://app:swordfish-canary@{host}/crm?connect_timeout=2"
     done = call("plan", "crm", "--config-dir", str(config), CRM_DSN=dsn)
     assert done.returncode == 3
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.splitlines() == [
+        f"error: {host}/crm: PostgreSQL could not be reached",
+        "Check host, port, TLS settings, pg_hba.conf, and whether the server is up.",
+    ]
     log = (config.parent / "var/logs/crm.log").read_text()
     assert "command failed" in log
     assert "swordfish-canary" not in done.stderr + done.stdout + log
