@@ -68,14 +68,23 @@ class Database:
             if self._connection is None:
                 self._connection = self._open(read_only=read_only)
                 self._is_read_only = read_only
-            cursor = self._connection.cursor()
-            cursor.execute("SET TimeZone = 'UTC'")
             self._holder_count += 1
+            try:
+                cursor = self._connection.cursor()
+                cursor.execute("SET TimeZone = 'UTC'")
+            except BaseException:
+                self._leave()
+                raise
             return cursor
 
     def release(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Roll back what is open and close the file if nobody else in this process holds it."""
-        cursor.close()
+        try:
+            cursor.close()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         with self._turn:
             self._holder_count -= 1
             if self._holder_count == 0 and self._connection is not None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from adapters.warehouses.duckdb import build
+from adapters.warehouses.duckdb.connection import Database
 from adapters.warehouses.duckdb.warehouse import DuckDBWarehouse
 from pipeline.domain.change import change_schema
 from pipeline.domain.checkpoint import Checkpoint
@@ -291,3 +292,30 @@ def test_inspecting_changes_nothing_and_tells_of_an_interrupted_begin(path: Path
     assert findings == [(Level.OK, "duckdb_file"), (Level.WARNING, "duckdb_interrupted")]
     warehouse.begin(BEGUN)
     assert [finding.level for finding in warehouse.inspect()] == [Level.OK]
+
+
+class Refusing:
+    """A connection that gives no cursor."""
+
+    is_closed = False
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        raise duckdb.OutOfMemoryException("canary")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_connection_that_gives_no_cursor_does_not_keep_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = Refusing()
+    database = Database(tmp_path / "warehouse.duckdb", settings={}, wait_s=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_open", lambda *, read_only: refusing)
+        with pytest.raises(WarehouseError, match="OutOfMemory") as refused, database.hold():
+            pass
+    assert "canary" not in str(refused.value)
+    assert refusing.is_closed
+    with database.hold() as connection:
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
