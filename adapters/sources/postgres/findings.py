@@ -271,6 +271,14 @@ def _stream(spec: StreamSpec, table: Table, chosen: streams.Selection, *, versio
             where,
             "Compute them in the stg_ model.",
         )
+    if table.kind == "p":
+        yield Finding(
+            Level.INFO,
+            "partitions",
+            f"partitions of {table.name} that are truncated, attached or detached by themselves are not in the log",
+            where,
+            f"After that resync {spec.name}; verify finds it.",
+        )
     if table.identity == "f" and table.primary and table.has_toast and spec.mode is not Mode.APPEND:
         yield Finding(
             Level.INFO,

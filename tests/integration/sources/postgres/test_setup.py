@@ -227,6 +227,18 @@ def test_a_table_that_goes_away_and_comes_back_is_noticed_by_its_reader(scene: S
             wait_for(lambda: (batch := reader.next(0.2)) is not None and batch.row_count > 0)
 
 
+def test_findings_tell_what_the_log_does_not_say_of_partitions(scene: Scene) -> None:
+    scene.sql("CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    scene.sql("CREATE TABLE u (id int PRIMARY KEY)")
+
+    found = scene.source().inspect([stream("t"), stream("u")])
+
+    [finding] = [finding for finding in found if finding.check == "partitions"]
+    assert (finding.level, finding.where) == (Level.INFO, "stream t")
+    assert "truncated" in finding.what
+    assert "resync t" in finding.hint
+
+
 def test_findings_name_what_is_not_captured(scene: Scene) -> None:
     scene.sql("CREATE TABLE t (id int PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a + 1) STORED)")
     scene.sql("CREATE TABLE other (id int)")
