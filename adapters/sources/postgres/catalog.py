@@ -155,6 +155,7 @@ def _column(row: Row) -> SourceColumn:
         not_null=row[13],
         generated=row[14],
         default_text=row[15],
+        fills_old_rows=row[17],
     )
 
 

@@ -19,8 +19,8 @@ class SourceColumn:
     composite, ``d`` domain, ``e`` enum, ``r`` range, ``m`` multirange). For a domain, ``base_oid``, ``base_name`` and
     ``base_typmod`` describe the type under all domains, else they equal the type's own. ``element_oid`` and
     ``element_name`` describe an array's elements (0 and "" if it is none). ``default_text`` is the value, as text, that
-    rows older than the column show (attmissingval), None without one. ``generated`` is ``s`` stored, ``v`` virtual, or
-    "".
+    rows older than the column show (attmissingval), None without one; ``fills_old_rows`` that each of them got a value
+    of its own (a volatile default, an identity). ``generated`` is ``s`` stored, ``v`` virtual, or "".
     """
 
     name: str
@@ -38,6 +38,7 @@ class SourceColumn:
     not_null: bool = False
     generated: str = ""
     default_text: str | None = None
+    fills_old_rows: bool = False
 
 
 @attrs.frozen

@@ -149,11 +149,18 @@ _BASE = """
     ) SELECT * FROM chain ORDER BY depth DESC LIMIT 1) b ON true
   LEFT JOIN pg_catalog.pg_type e ON b.typcategory = 'A' AND e.oid = b.typelem"""
 
+#: Whether a column's default calls a volatile function: then ADD COLUMN gives each old row a value of its own.
+_VOLATILE_DEFAULT = """EXISTS (
+         SELECT 1 FROM pg_catalog.pg_attrdef d, LATERAL regexp_matches(d.adbin::text, ':funcid (\\d+)', 'g') f
+           JOIN pg_catalog.pg_proc p ON p.oid = f[1]::oid AND p.provolatile = 'v'
+          WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum)"""
+
 #: The columns of relations given by oid, dropped ones too, in order.
 COLUMNS = f"""
 SELECT a.attrelid::bigint, a.attname::text, a.attnum::int, a.atttypid::bigint, a.atttypmod,
        pg_catalog.format_type(a.atttypid, a.atttypmod), {_TYPE}, a.attnotnull, a.attgenerated::text,
-       CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END, a.attisdropped
+       CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END, a.attisdropped,
+       NOT a.atthasmissing AND a.attgenerated = '' AND (a.attidentity <> '' OR {_VOLATILE_DEFAULT})
   FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid {_BASE.format(typmod="a.atttypmod")}
  WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 ORDER BY a.attrelid, a.attnum"""

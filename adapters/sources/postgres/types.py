@@ -88,6 +88,7 @@ def column_of(source: SourceColumn, *, name: str) -> Column:
         source_type=spelled,
         json=entry.json,
         source_id=source.attnum,
+        fills_old_rows=source.fills_old_rows,
     )
     if source.default_text is None:
         return column

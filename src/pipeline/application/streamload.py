@@ -6,6 +6,8 @@ it is opened and committed by ``loader`` and ``copying``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 import pyarrow as pa
 
@@ -14,7 +16,7 @@ from pipeline.domain.checkpoint import StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.evolution import conform, evolve
-from pipeline.domain.loading import LoadStep, Migration, SchemaChange, Target
+from pipeline.domain.loading import AddColumn, LoadStep, Migration, SchemaChange, Target
 from pipeline.domain.planning import plan_copy, plan_steps
 from pipeline.domain.processing import check_masks, process, processed_schema
 from pipeline.domain.quarantine import Waiting, judge
@@ -105,6 +107,8 @@ def evolve_state(
         except SchemaRefused as error:
             error.where = error.where or f"stream {spec.name}"
             raise
+        if copied_in is None:
+            _refuse_filled(evolution.changes, spec)
         schema = evolution.schema
         changes.extend(evolution.changes)
         phrases.extend(evolution.phrases)
@@ -112,3 +116,17 @@ def evolve_state(
         return attrs.evolve(state, schema=schema), None, ()
     evolved = attrs.evolve(state, schema=schema, schema_version=state.schema_version + 1)
     return evolved, Migration(target_of(evolved), before=state.schema, changes=tuple(changes)), tuple(phrases)
+
+
+def _refuse_filled(changes: Iterable[SchemaChange], spec: StreamSpec) -> None:
+    """Refuse a column that holds values in old rows which no change told: they would be null here (P7)."""
+    filled = [
+        change.column.name for change in changes if isinstance(change, AddColumn) and change.column.fills_old_rows
+    ]
+    if filled:
+        raise SchemaRefused(
+            f"column {', '.join(filled)} was added with values in rows that are here already; the log does not tell them",
+            where=f"stream {spec.name}",
+            hint=f"Copy the stream again: resync {spec.name}.",
+            case="filled",
+        )

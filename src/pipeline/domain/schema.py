@@ -28,7 +28,8 @@ class Column:
     the type as the source spells it, for people. ``json`` marks a string column whose text is a JSON document.
     ``source_id`` is the source's stable identity of the column (PostgreSQL's attnum), by which a rename is told from
     a drop and an add. ``default`` is the value, of ``type``, that rows written before the column existed show.
-    ``dropped`` marks a column of a warehouse table that the source no longer has.
+    ``fills_old_rows`` says that, added to a table with rows, the source gave each of them a value that neither the
+    default nor the log tells. ``dropped`` marks a column of a warehouse table that the source no longer has.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Column:
     json: bool = False
     source_id: int | None = None
     default: pa.Scalar | None = attrs.field(default=None, eq=lambda s: None if s is None else (str(s.type), s.as_py()))
+    fills_old_rows: bool = attrs.field(default=False, eq=False)
     dropped: bool = False
 
     def __attrs_post_init__(self) -> None:

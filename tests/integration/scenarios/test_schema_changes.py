@@ -36,6 +36,21 @@ def test_old_rows_show_the_constant_default_of_a_new_column(orders: World) -> No
     assert copies(orders) == 1
 
 
+@pytest.mark.parametrize(
+    "column", ["token uuid DEFAULT gen_random_uuid()", "n bigserial", "m int GENERATED ALWAYS AS IDENTITY"]
+)
+def test_values_that_a_new_column_has_in_old_rows_are_never_silently_null(orders: World, column: str) -> None:
+    orders.sql(f"ALTER TABLE orders ADD COLUMN {column}")
+    orders.sql("INSERT INTO orders (id, status) VALUES (21, 'new')")
+    with pytest.raises(SchemaRefused, match="does not tell them") as refused:
+        orders.run()
+    assert "resync orders" in refused.value.hint
+    orders.run(resync=["orders"])
+    orders.sql("UPDATE orders SET status = 'paid' WHERE id = 3")
+    orders.run()
+    assert_equal(orders)
+
+
 def test_a_column_added_between_two_statements_of_one_transaction(orders: World) -> None:
     orders.sql(
         "INSERT INTO orders VALUES (21, 'before', 1)",
