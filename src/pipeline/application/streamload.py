@@ -125,7 +125,7 @@ def _refuse_filled(changes: Iterable[SchemaChange], spec: StreamSpec) -> None:
     ]
     if filled:
         raise SchemaRefused(
-            f"column {', '.join(filled)} was added with values in rows that are here already; the log does not tell them",
+            f"column {', '.join(filled)} was added with values in rows loaded before; the log does not tell them",
             where=f"stream {spec.name}",
             hint=f"Copy the stream again: resync {spec.name}.",
             case="filled",
