@@ -26,7 +26,7 @@ from entrypoints.container import opened
 from entrypoints.demo.report import Report, next_steps
 from entrypoints.demo.server import EmbeddedPostgres
 from entrypoints.demo.shop import count_rows, create_shop
-from entrypoints.demo.simulator import Simulator
+from entrypoints.demo.workforce import Workforce
 from entrypoints.display import change_table, copy_table, progress
 from entrypoints.pipeline_file import load_pipeline
 from pipeline.application.session import Session
@@ -108,21 +108,19 @@ def _follow(session: Session, metrics: LiveMetrics, report: Report, *, dsn: str,
     report.title(f"Streaming for {seconds:.0f} s while the shop commits {rate:.0f} transactions a second")
     stop = threading.Event()
     following = _Background(lambda: stream(attrs.evolve(session, stop=stop), with_transform=False))
-    simulator = Simulator(dsn, rate_per_s=rate)
+    workforce = Workforce(dsn, rate_per_s=rate)
     try:
         following.start()
         with progress(hidden=report.is_silent, metrics=metrics, view=change_table, is_lasting=True):
-            simulator.start()
-            _wait(seconds, lambda: following.is_alive and simulator.error is None)
-            simulator.stop()
+            workforce.start()
+            _wait(seconds, lambda: following.is_alive and workforce.is_alive)
+            workforce.stop()
     finally:
-        simulator.stop()
         stop.set()
         result = following.join()
-    if simulator.error is not None:
-        raise simulator.error
+        workforce.stop()
     report.result("stream", {**sync_json(result), "visible": plain(_latencies(metrics.view()))})
-    report.line(f"{simulator.committed_count:,} transactions committed, {result.transaction_count:,} loaded meanwhile")
+    report.line(f"{workforce.committed_count:,} transactions committed, {result.transaction_count:,} loaded meanwhile")
 
 
 def _latencies(views: tuple[StreamView, ...]) -> dict[str, dict[str, float | None]]:

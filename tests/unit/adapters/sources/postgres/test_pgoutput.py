@@ -271,9 +271,8 @@ def test_generated_columns_are_those_of_the_message(record: Record) -> None:
         assert "double" not in rows(decode(log), "t")[0]
 
 
-def test_stored_generated_columns_are_published_from_version_18(record: Record, server: Any) -> None:
-    if server.version < 18:
-        pytest.skip("PostgreSQL logs generated columns from version 18 on")
+@pytest.mark.parametrize("server", [18], indirect=True, ids=["postgres18"])
+def test_stored_generated_columns_are_published_from_version_18(record: Record) -> None:
     table = "create table t (id int primary key, double int generated always as (id * 2) stored)"
     with record(table, options={"publish_generated_columns": "stored"}) as log:
         log.run("insert into t (id) values (4)")
