@@ -84,6 +84,12 @@ class Database:
         finally:
             self._leave()
 
+    def settle(self) -> None:
+        """Write what is in DuckDB's log into the file itself, if there is a log and nobody holds the file."""
+        if self._holder_count == 0 and self.path.with_name(self.path.name + ".wal").exists():
+            with self.hold() as connection:
+                connection.execute("CHECKPOINT")
+
     def _leave(self) -> None:
         with self._turn:
             self._holder_count -= 1
@@ -96,7 +102,12 @@ class Database:
         deadline = time.monotonic() + self._wait_s
         while True:
             try:
-                return duckdb.connect(str(self.path), read_only=read_only, config=dict(self._settings))
+                connection = duckdb.connect(str(self.path), read_only=read_only, config=dict(self._settings))
+                if not read_only:
+                    # A checkpoint rewrites whole row groups: too much for each small load. DuckDB makes one by itself
+                    # once its log has grown (checkpoint_threshold), and ``settle`` at the end.
+                    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+                return connection
             except duckdb.Error as error:
                 holder = _holder(error)
                 if holder is None:

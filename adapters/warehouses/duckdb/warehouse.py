@@ -6,7 +6,7 @@ The SQL is in ``sql`` and ``modes``, a load's transaction in ``load``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
@@ -18,7 +18,7 @@ from adapters.warehouses.duckdb.load import DuckDBLoad, fence
 from adapters.warehouses.duckdb.rebuild import rebuild
 from adapters.warehouses.duckdb.types import widens
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.errors import Fenced, SchemaRefused, WarehouseError
+from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding
 from pipeline.domain.loading import Migration, Target
 from pipeline.domain.quarantine import Waiting
@@ -179,7 +179,12 @@ class DuckDBWarehouse:
             return connection.sql(sql).to_arrow_table()
 
     def close(self) -> None:
-        """Nothing stays open between calls."""
+        """Nothing stays open between calls; leave the file complete in itself.
+
+        Where that fails nothing is lost: whoever opens the file next reads the log beside it.
+        """
+        with suppress(PipelineError):
+            self._database.settle()
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:

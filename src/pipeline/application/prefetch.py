@@ -16,15 +16,27 @@ _POLL_S = 0.1
 
 
 class Prefetch(Generic[Item]):
-    """Iterates over what ``produce`` returns, at most ``depth`` items ahead.
+    """Iterates over what ``produce`` returns, at most ``depth`` items ahead, and one more in the producer's hands.
+
+    It works ahead only after an item for which ``is_eager`` holds, else waits to be asked for the next one: what is
+    produced late may be fresher or larger.
 
     ``produce`` returns None where there is nothing just now and is then called again; it raises ``StopIteration`` at
     the end. Any other exception is raised in the consumer, in its place of the order. Leaving the context stops the
     producer after its current call and waits for it.
     """
 
-    def __init__(self, produce: Callable[[], Item | None], *, depth: int = 1) -> None:
+    def __init__(
+        self,
+        produce: Callable[[], Item | None],
+        *,
+        depth: int = 1,
+        is_eager: Callable[[Item], bool] = lambda _: True,
+    ) -> None:
         self._produce = produce
+        self._is_eager = is_eager
+        self._is_ahead = True
+        self._asked = threading.Event()
         self._items: queue.Queue[Item | BaseException] = queue.Queue(maxsize=depth)
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
@@ -39,7 +51,9 @@ class Prefetch(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         while True:
+            self._asked.set()
             item = self._items.get()
+            self._asked.clear()
             if isinstance(item, StopIteration):
                 return
             if isinstance(item, BaseException):
@@ -48,15 +62,19 @@ class Prefetch(Generic[Item]):
 
     def _run(self) -> None:
         while not self._cancelled.is_set():
+            if not self._is_ahead and not self._asked.wait(_POLL_S):
+                continue
             item: Item | BaseException | None
             try:
                 item = self._produce()
             except BaseException as error:  # handed over to the consumer, whatever it is
                 item = error
-            if item is not None:
-                self._put(item)
+            if item is None:
+                continue
+            self._put(item)
             if isinstance(item, BaseException):
                 return
+            self._is_ahead = self._is_eager(item)
 
     def _put(self, item: Item | BaseException) -> None:
         while not self._cancelled.is_set():
@@ -67,6 +85,8 @@ class Prefetch(Generic[Item]):
             return
 
 
-def ahead(items: Iterator[Item | None], *, depth: int = 1) -> Prefetch[Item]:
-    """Run an iterator in a thread, at most ``depth`` items ahead of its consumer; a None from it is passed over."""
-    return Prefetch(lambda: next(items), depth=depth)
+def ahead(
+    items: Iterator[Item | None], *, depth: int = 1, is_eager: Callable[[Item], bool] = lambda _: True
+) -> Prefetch[Item]:
+    """Run an iterator in a thread, ahead of its consumer as ``Prefetch`` has it; a None from it is passed over."""
+    return Prefetch(lambda: next(items), depth=depth, is_eager=is_eager)

@@ -18,11 +18,14 @@ from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.events import Retrying
 from pipeline.domain.position import Position
-from pipeline.domain.stream import StreamSpec
+from pipeline.domain.stream import BatchLimits, StreamSpec
 from pipeline.ports.source import LogReader
 
 #: How long one call to the reader waits for changes, in seconds; also how soon a stop is noticed.
 WAIT_S = 0.5
+
+#: A batch of more than this part of its limits is large.
+_LARGE_SHARE = 8
 
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
@@ -94,7 +97,7 @@ def _pump_once(session: Session, pumped: Pumped, *, up_to: Position | None, on_l
     streams = _readable(session, states)
     with (
         session.source.read(loader.checkpoint, streams, limits=limits, up_to=up_to) as reader,
-        ahead(_batches(session, reader, up_to=up_to)) as batches,
+        ahead(_batches(session, reader, up_to=up_to), is_eager=lambda batch: _is_large(batch, limits)) as batches,
     ):
         reader.acknowledge(loader.checkpoint.position)
         idle = _Idle(session, since=session.clock.monotonic())
@@ -148,6 +151,11 @@ def _batches(session: Session, reader: LogReader, *, up_to: Position | None) -> 
         yield batch
         if batch is not None and up_to is not None and batch.up_to.covers(up_to):
             return
+
+
+def _is_large(batch: GroupBatch, limits: BatchLimits) -> bool:
+    """Whether there is so much to do that reading on meanwhile pays; else what is read later is fresher."""
+    return batch.row_count * _LARGE_SHARE >= limits.rows or batch.byte_count * _LARGE_SHARE >= limits.bytes
 
 
 def _back_off(session: Session, failures: int, error: PipelineError) -> None:

@@ -45,3 +45,22 @@ def test_leaves_no_thread_behind_when_its_consumer_breaks_off() -> None:
         for _ in items:
             break
     assert threading.active_count() == before
+
+
+def test_waits_to_be_asked_after_an_item_that_is_not_worth_working_ahead() -> None:
+    produced: list[int] = []
+
+    def produce() -> int:
+        produced.append(len(produced))
+        return produced[-1]
+
+    with Prefetch(produce, is_eager=lambda item: item < 3) as items:
+        each = iter(items)
+        for expected in range(10):
+            assert next(each) == expected
+            if expected >= 4:
+                # The next one may be on its way since this one was asked for, but none behind it.
+                assert len(produced) <= expected + 2
+        before = len(produced)
+        threading.Event().wait(0.3)
+        assert len(produced) <= before + 1
