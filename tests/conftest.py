@@ -7,6 +7,9 @@ from collections.abc import Generator
 
 import pytest
 
+#: The features' steps; pytest takes plugins only from the outermost conftest.
+pytest_plugins = ["tests.support.steps"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

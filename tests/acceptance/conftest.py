@@ -11,8 +11,6 @@ import pytest
 from entrypoints.demo.server import EmbeddedPostgres
 from tests.support.world import World, create_database
 
-pytest_plugins = ["tests.support.steps"]
-
 
 @pytest.fixture(scope="session")
 def source_server() -> Iterator[EmbeddedPostgres]:

@@ -174,6 +174,8 @@ def translated(where: str) -> Iterator[None]:
         raise server_error(error.sqlstate, where, error_class=type(error).__name__) from None
     except psycopg.Error as error:
         raise server_error(error.sqlstate, where, error_class=type(error).__name__) from None
+    except TimeoutError:
+        raise  # our own patience, which callers have an answer to
     except (OSError, pa.ArrowException) as error:
         # What breaks while ADBC's stream is read comes by way of Arrow, with a text and no SQLSTATE.
         raise SourceUnreachable(

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline.domain.errors import WarehouseError, WarehouseUnreachable
+from pipeline.domain.errors import ConfigError, WarehouseError, WarehouseUnreachable
 
 #: How long to wait between two tries to open a file that another process holds.
 POLL_S = 0.02
@@ -45,6 +45,17 @@ class Database:
     def exists(self) -> bool:
         """Whether the file is there, without opening it."""
         return self.path.exists()
+
+    def make_folder(self) -> None:
+        """Make the file's folder where it is missing; raises ``ConfigError`` where that is not possible."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the folder of the file cannot be made ({type(error).__name__})",
+                where=f"duckdb {self.path}",
+                hint="Set the warehouse's path to a folder that you may write to.",
+            ) from None
 
     @contextmanager
     def hold(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:

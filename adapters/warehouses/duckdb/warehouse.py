@@ -39,7 +39,7 @@ class DuckDBWarehouse:
 
     def setup(self) -> None:
         """Create the folder, the schemas and the pipeline's own tables."""
-        self._database.path.parent.mkdir(parents=True, exist_ok=True)
+        self._database.make_folder()
         with self._transaction() as connection:
             for statement in control.SETUP:
                 connection.execute(statement)

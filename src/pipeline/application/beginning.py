@@ -11,6 +11,7 @@ import attrs
 
 from pipeline.application.configured import refuse_unfit
 from pipeline.application.copying import copy_stream, create_tables
+from pipeline.application.fencing import fenced_if_moved
 from pipeline.application.session import Session
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.errors import SourceRejected
@@ -31,7 +32,9 @@ def ready(session: Session, *, resync: Collection[str] = ()) -> Checkpoint:
     if checkpoint is None:
         refuse_unfit(session, {})
         return _begin(session, epoch=0)
-    session.source.check(checkpoint)
+    read = checkpoint
+    with fenced_if_moved(session, lambda: read):
+        session.source.check(read)
     states = session.warehouse.states(session.group)
     refuse_unfit(session, states)
     checkpoint = _forget_removed(session, checkpoint, states)

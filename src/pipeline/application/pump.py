@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from pipeline.application.fencing import fenced_if_moved
 from pipeline.application.loader import GroupLoader
 from pipeline.application.prefetch import ahead
 from pipeline.application.session import Session
@@ -96,6 +97,7 @@ def _pump_once(session: Session, pumped: Pumped, *, up_to: Position | None, on_l
     limits = session.pipeline.limits
     streams = _readable(session, states)
     with (
+        fenced_if_moved(session, lambda: loader.checkpoint),
         session.source.read(loader.checkpoint, streams, limits=limits, up_to=up_to) as reader,
         ahead(_batches(session, reader, up_to=up_to), is_eager=lambda batch: _is_large(batch, limits)) as batches,
     ):

@@ -5,7 +5,7 @@ import pytest
 from pipeline.application.beginning import begin_again, ready
 from pipeline.application.sync import sync
 from pipeline.domain.change import Operation
-from pipeline.domain.errors import ConfigError, LogLost, SourceRejected
+from pipeline.domain.errors import ConfigError, Fenced, LogLost, SourceRejected
 from pipeline.domain.events import CopyFinished
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
@@ -156,3 +156,20 @@ def test_a_copy_into_tables_of_an_older_schema_alters_them_first(rig: Rig) -> No
     rig.database.tables["orders"] = {1: {"id": 1, "status": "new", "note": "x"}}
     sync(rig.session(), resync=["orders"])
     assert rig.current() == [{"id": 1, "status": "new", "note": "x"}]
+
+
+def test_a_log_that_another_run_moved_on_is_not_called_lost(rig: Rig) -> None:
+    sync(rig.session())
+    rig.database.commit(("orders", UPDATE, {"id": 1, "status": "paid"}))
+
+    class OvertakenAfterReading(FaultyWarehouse):
+        def checkpoint(self, group: str) -> object:
+            known = rig.warehouse.checkpoint(group)
+            if self.remaining:
+                self.remaining -= 1
+                sync(rig.session())
+            return known
+
+    with pytest.raises(Fenced):
+        ready(rig.session(warehouse=OvertakenAfterReading(rig.warehouse, Fault.COMMIT_LOST)))
+    assert rig.current() == rig.table()

@@ -319,3 +319,21 @@ def test_a_connection_that_gives_no_cursor_does_not_keep_the_file(
     assert refusing.is_closed
     with database.hold() as connection:
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_folder_that_cannot_be_made_is_rejected_input(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    warehouse = build("w", {"path": str(tmp_path / "file" / "folder" / "warehouse.duckdb")})
+    with pytest.raises(ConfigError, match="cannot be made") as rejected:
+        warehouse.setup()
+    assert rejected.value.exit_code == 2
+
+
+def test_small_loads_stay_in_the_log_and_closing_leaves_one_complete_file(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    warehouse = build("w", {"path": str(path)})
+    warehouse.setup()
+    assert path.with_name("warehouse.duckdb.wal").exists()
+    warehouse.close()
+    assert not path.with_name("warehouse.duckdb.wal").exists()
+    assert build("w", {"path": str(path)}).checkpoint("shop") is None
