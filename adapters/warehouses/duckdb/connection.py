@@ -21,6 +21,12 @@ from pipeline.domain.errors import ConfigError, WarehouseError, WarehouseUnreach
 #: How long to wait between two tries to open a file that another process holds.
 POLL_S = 0.02
 
+#: Between loads that follow each other the file stays open for so long, since opening it costs as much as a small load;
+#: but not longer than ``TURN_S`` in one go, and then others get ``GAP_S`` to take it.
+LINGER_S = 0.1
+TURN_S = 1.0
+GAP_S = 0.03
+
 #: DuckDB has one class for every trouble with files; only its text tells a lock from a full disk.
 _LOCKED = "Could not set lock on file"
 _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -40,6 +46,9 @@ class Database:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._is_read_only = False
         self._holder_count = 0
+        self._opened_at = 0.0
+        self._closed_at = 0.0
+        self._linger: threading.Timer | None = None
 
     @property
     def exists(self) -> bool:
@@ -76,15 +85,18 @@ class Database:
         with self._turn:
             if not read_only:
                 self._turn.wait_for(lambda: not (self._holder_count and self._is_read_only))
+            self._stop_lingering()
             if self._connection is None:
+                self._give_way()
                 self._connection = self._open(read_only=read_only)
                 self._is_read_only = read_only
+                self._opened_at = time.monotonic()
             self._holder_count += 1
             try:
                 cursor = self._connection.cursor()
                 cursor.execute("SET TimeZone = 'UTC'")
             except BaseException:
-                self._leave()
+                self._leave(lingering=False)
                 raise
             return cursor
 
@@ -96,18 +108,53 @@ class Database:
             self._leave()
 
     def settle(self) -> None:
-        """Write what is in DuckDB's log into the file itself, if there is a log and nobody holds the file."""
-        if self._holder_count == 0 and self.path.with_name(self.path.name + ".wal").exists():
+        """Close the file, what is in DuckDB's log written into the file itself; not while somebody holds it."""
+        with self._turn:
+            if self._holder_count:
+                return
+            self._stop_lingering()
+            self._close()
+        if self.path.with_name(self.path.name + ".wal").exists():
             with self.hold() as connection:
                 connection.execute("CHECKPOINT")
+            with self._turn:
+                self._stop_lingering()
+                self._close()
 
-    def _leave(self) -> None:
+    def _leave(self, *, lingering: bool = True) -> None:
         with self._turn:
             self._holder_count -= 1
             if self._holder_count == 0 and self._connection is not None:
-                connection, self._connection = self._connection, None
-                connection.close()
+                if not lingering or self._is_read_only or time.monotonic() - self._opened_at >= TURN_S:
+                    self._close()
+                else:
+                    self._linger = threading.Timer(LINGER_S, self._end_linger)
+                    self._linger.daemon = True
+                    self._linger.start()
             self._turn.notify_all()
+
+    def _stop_lingering(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+
+    def _end_linger(self) -> None:
+        with self._turn:
+            if self._linger is not None and self._holder_count == 0:
+                self._linger = None
+                self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._closed_at = time.monotonic()
+            connection.close()
+
+    def _give_way(self) -> None:
+        """Wait for the rest of the gap that others have to take the file in."""
+        gap_s = self._closed_at + GAP_S - time.monotonic()
+        if self._closed_at - self._opened_at >= TURN_S and gap_s > 0:
+            time.sleep(gap_s)
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self._wait_s

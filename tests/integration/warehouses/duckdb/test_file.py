@@ -214,6 +214,7 @@ def test_an_error_tells_its_class_and_no_value(warehouse: DuckDBWarehouse) -> No
 
 
 def test_an_object_that_the_pipeline_did_not_make_is_refused(warehouse: DuckDBWarehouse, path: Path) -> None:
+    warehouse.close()
     with duckdb.connect(str(path)) as other:
         other.execute("CREATE TABLE staging.shop__customers (id INTEGER)")
     mine = Target("products", "shop__products", Mode.MIRROR, SCHEMA)
@@ -337,3 +338,29 @@ def test_small_loads_stay_in_the_log_and_closing_leaves_one_complete_file(tmp_pa
     warehouse.close()
     assert not path.with_name("warehouse.duckdb.wal").exists()
     assert build("w", {"path": str(path)}).checkpoint("shop") is None
+
+
+def test_others_get_the_file_between_loads_that_follow_each_other_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    warehouse = build("w", {"path": str(path)})
+    warehouse.setup()
+    warehouse.begin(BEGUN)
+    script = """
+import sys, time, duckdb
+for _ in range(2000):
+    try:
+        duckdb.connect(sys.argv[1]).close()
+    except duckdb.IOException:
+        time.sleep(0.005)
+    else:
+        sys.exit(0)
+sys.exit(1)
+"""
+    other = subprocess.Popen([sys.executable, "-c", script, str(path)])
+    checkpoint = BEGUN
+    while other.poll() is None:
+        following = checkpoint.next(checkpoint.position, at=AT)
+        warehouse.idle(checkpoint, following)
+        checkpoint = following
+    warehouse.close()
+    assert other.returncode == 0
