@@ -4,7 +4,6 @@ import attrs
 import psycopg
 import pytest
 
-from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.events import BatchApplied
 from tests.support.oracle import assert_equal
 from tests.support.world import World
