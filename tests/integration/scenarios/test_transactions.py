@@ -4,6 +4,7 @@ import attrs
 import psycopg
 import pytest
 
+from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.events import BatchApplied
 from tests.support.oracle import assert_equal
 from tests.support.world import World
@@ -52,6 +53,28 @@ def test_partitions_land_once_in_the_stream_of_their_root(world: World, publicat
     world.stream("events")
     world.run()
     world.sql("INSERT INTO events VALUES (3, '2026-01-06', 'c')", "UPDATE events SET day = '2026-02-06' WHERE id = 1")
+    world.run()
+    assert_equal(world)
+
+
+def test_a_partition_truncated_by_itself_does_not_empty_the_others(world: World) -> None:
+    world.sql(
+        "CREATE TABLE events (id int, day date, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+        "CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+        "CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
+        "INSERT INTO events VALUES (1, '2026-01-05', 'a'), (2, '2026-02-05', 'b')",
+        "CREATE PUBLICATION ours FOR TABLE events WITH (publish_via_partition_root = false)",
+    )
+    world.options = {"publication": "ours", "manage_publication": False}
+    world.stream("events")
+    world.run()
+    world.sql("TRUNCATE events_1")
+    with pytest.raises(SchemaRefused, match="truncated by itself"):
+        world.run()
+    assert world.staging("events").num_rows == 2
+    world.run(resync=["events"])
+    assert_equal(world)
+    world.sql("TRUNCATE events", "INSERT INTO events VALUES (3, '2026-02-06', 'c')")
     world.run()
     assert_equal(world)
 
