@@ -28,7 +28,8 @@ def stopping(*, graceful: bool) -> Iterator[Stop]:
     leaving then would leave processes behind; the next one ends the process.
     """
     stop = threading.Event()
-    reactions = iter(_reactions(stop, graceful=graceful))
+    aborted = threading.Event()
+    reactions = iter(_reactions(stop, aborted, graceful=graceful))
 
     def handle(number: int, _: FrameType | None) -> None:
         reaction = next(reactions, None)
@@ -41,18 +42,23 @@ def stopping(*, graceful: bool) -> Iterator[Stop]:
     previous = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield stop
+    except Exception:
+        if aborted.is_set():
+            raise Aborted from None  # a library that was interrupted in its work made an error of its own out of it
+        raise
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _reactions(stop: Stop, *, graceful: bool) -> list[Callable[[], None]]:
+def _reactions(stop: Stop, aborted: Stop, *, graceful: bool) -> list[Callable[[], None]]:
     def ask() -> None:
         stop.set()
         _say("stopping after the batch in flight; once more to abort")
 
     def abort() -> None:
         stop.set()
+        aborted.set()
         raise Aborted
 
     def forgive() -> None:

@@ -36,3 +36,19 @@ def test_handlers_are_given_back() -> None:
     with stopping(graceful=True):
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_abort_stays_one_when_an_interrupted_library_makes_an_error_of_it() -> None:
+    def library() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("Query interrupted") from None
+
+    with pytest.raises(Aborted), stopping(graceful=False):
+        library()
+
+
+def test_an_error_that_no_signal_caused_is_left_as_it_is() -> None:
+    with pytest.raises(RuntimeError, match="broken"), stopping(graceful=False):
+        raise RuntimeError("broken")
