@@ -30,7 +30,7 @@ from pipeline.ports.warehouse import Warehouse
 
 #: Reading, decoding and loading are threads that give up the interpreter lock for short calls and want it back at
 #: once; with Python's 5 ms each of hundreds of calls a batch may wait that long for a thread that computes.
-_SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0005
 
 
 def _build_source(spec: PipelineSpec) -> Source:
@@ -97,7 +97,7 @@ def opened(
 
     ``metrics`` get every event beside the log. ``source`` stands in for the one that the pipeline names.
     """
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     container = Container(spec=spec, logger=logger)
     if stop is not None:
         container.stop.override(providers.Object(stop))

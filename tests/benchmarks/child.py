@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 
 import adapters.transform
+from entrypoints.container import SWITCH_INTERVAL_S
 from pipeline.application.session import Session
 from pipeline.application.stream import stream
 from pipeline.domain.events import BatchApplied, CopyFinished, Event, TransformFinished
@@ -108,9 +109,13 @@ def _write(dsn: str, rate: int, seconds: float, session: Session) -> None:
 
 def main() -> None:
     """``child.py run DSN FOLDER`` or ``child.py latency DSN FOLDER RATE SECONDS``."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)  # as every command does
     what, dsn, folder, *rest = sys.argv[1:]
     world = world_of(dsn, Path(folder))
-    result = run(world) if what == "run" else latency(world, rate=int(rest[0]), seconds=float(rest[1]))
+    try:
+        result = run(world) if what == "run" else latency(world, rate=int(rest[0]), seconds=float(rest[1]))
+    finally:
+        world.warehouse.close()
     result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(result))
 

@@ -76,6 +76,7 @@ def main() -> None:
         source=lambda source: Dying(source, step) if step in {"read", "acknowledge"} else source,  # type: ignore[arg-type,return-value] # as above
     )
     sync(session)
+    world.warehouse.close()
 
 
 if __name__ == "__main__":
