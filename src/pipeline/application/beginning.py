@@ -31,7 +31,7 @@ def ready(session: Session, *, resync: Collection[str] = ()) -> Checkpoint:
     checkpoint = session.warehouse.checkpoint(session.group)
     if checkpoint is None:
         refuse_unfit(session, {})
-        return _begin(session, epoch=0)
+        return _begin(session)
     read = checkpoint
     with fenced_if_moved(session, lambda: read):
         session.source.check(read)
@@ -80,13 +80,13 @@ def begin_again(session: Session) -> Checkpoint:
         return _copy(session, snapshot, session.specs(), checkpoint=checkpoint, states=states)
 
 
-def _begin(session: Session, *, epoch: int) -> Checkpoint:
+def _begin(session: Session) -> Checkpoint:
     _clear_interrupted(session)
     session.source.prepare(session.specs())
     session.warehouse.intend(session.group)
-    with session.source.begin(session.specs(), epoch=epoch) as snapshot:
+    with session.source.begin(session.specs(), epoch=0) as snapshot:
         checkpoint = Checkpoint(
-            group=session.group, position=snapshot.position, load=0, epoch=epoch, at=session.clock.now()
+            group=session.group, position=snapshot.position, load=0, epoch=0, at=session.clock.now()
         )
         session.warehouse.begin(checkpoint)
         return _copy(session, snapshot, session.specs(), checkpoint=checkpoint, states={})

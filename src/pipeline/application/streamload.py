@@ -16,7 +16,7 @@ from pipeline.domain.checkpoint import StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.evolution import conform, evolve
-from pipeline.domain.loading import AddColumn, LoadStep, Migration, SchemaChange, Target
+from pipeline.domain.loading import AddColumn, Migration, SchemaChange, Target
 from pipeline.domain.planning import plan_copy, plan_steps
 from pipeline.domain.processing import check_masks, process, processed_schema
 from pipeline.domain.quarantine import Waiting, judge
@@ -71,12 +71,8 @@ class StreamLoad:
         self._row_count = self._byte_count = 0
         steps = (plan_copy(self.target, changes),) if self.is_copy else plan_steps(self.target, changes)
         for step in steps:
-            self.apply(load, step)
-
-    def apply(self, load: Load, step: LoadStep) -> None:
-        """Apply one step and count it."""
-        load.apply(step)
-        self.counts += step.counts
+            load.apply(step)
+            self.counts += step.counts
 
 
 def evolve_state(
