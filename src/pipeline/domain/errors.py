@@ -85,6 +85,12 @@ class WarehouseError(PipelineError):
     """The warehouse refused or failed a statement."""
 
 
+class WarehouseRejected(WarehouseError):
+    """The warehouse is reachable but not set up for what the pipeline asks (a credential, grant or setting)."""
+
+    kind = ErrorKind.REJECTED
+
+
 class WarehouseUnreachable(PipelineError):
     """The warehouse could not be reached, or its file stayed locked by another process past the time allowed."""
 
