@@ -26,6 +26,7 @@ from pipeline.domain.loading import (
 )
 from pipeline.domain.planning import plan_steps
 from pipeline.domain.position import Position
+from pipeline.domain.renaming import ordered_renames
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
 from pipeline.domain.tables import changelog_schema, staging_schema
@@ -276,6 +277,33 @@ class WarehouseConformance(WarehouseSuite):
         warehouse.migrate([Migration(renamed, PEOPLE, renames)])
         warehouse.rebuild(GROUP, renamed)
         assert warehouse.current(renamed).to_pylist() == [{"number": 2, "label": "a"}]
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    @pytest.mark.parametrize("names", [("label", "id"), ("id", "name"), ("number", "label")], ids=repr)
+    def test_a_migration_that_no_load_recorded_is_undone_by_setup(
+        self, warehouse: Warehouse, harness: WarehouseHarness, mode: Mode, names: tuple[str, str]
+    ) -> None:
+        before, log = create(warehouse, target_for(mode)), Log()
+        load(warehouse, before, [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))])
+        told = snapshot_of(warehouse, before)
+        wishes = [*zip(PEOPLE.columns, names, strict=True)]
+        renamed = [attrs.evolve(column, name=name) for column, name in wishes]
+        age = Column("age", pa.int32(), default=pa.scalar(7, pa.int32()))
+        after = target_for(mode, StreamSchema([*renamed, age], key=names[:1]), version=2)
+        warehouse.migrate([Migration(after, PEOPLE, (*ordered_renames(wishes), AddColumn(age)))])
+        warehouse.close()
+        again = harness.open()
+        again.setup()
+        assert snapshot_of(again, before) == told
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    def test_a_migration_that_no_load_recorded_is_undone_by_the_next(self, warehouse: Warehouse, mode: Mode) -> None:
+        load(warehouse, create(warehouse, target_for(mode)), [Log().insert(id=1, name="a")])
+        for label in ("label", "legend", "name_renaming", "legend"):
+            column = attrs.evolve(PEOPLE.columns[1], name=label)
+            target = target_for(mode, StreamSchema([PEOPLE.columns[0], column], key=("id",)), version=2)
+            warehouse.migrate([Migration(target, PEOPLE, (RenameColumn("name", column),))])
+            assert warehouse.current(target).to_pylist() == [{"id": 1, label: "a"}]
 
     @pytest.mark.parametrize("mode", list(Mode))
     def test_a_type_that_widens_keeps_every_value(self, warehouse: Warehouse, mode: Mode) -> None:

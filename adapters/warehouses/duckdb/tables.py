@@ -48,10 +48,38 @@ def migrate(connection: duckdb.DuckDBPyConnection, migrations: Iterable[Migratio
             _create(connection, target)
             _record(connection, target, "create")
         for change in migration.changes:
-            _change(connection, target, change)
+            alter(connection, target, change)
             _record(connection, target, _phrase(change))
         if target.mode is Mode.APPEND:
             ensure_staging(connection, target)
+
+
+def alter(connection: duckdb.DuckDBPyConnection, target: Target, change: SchemaChange) -> None:
+    """Make one change to changelog and staging table, unless it was made before."""
+    for schema in (naming.CHANGELOG, naming.STAGING):
+        if schema == naming.STAGING and target.mode is Mode.APPEND:
+            continue
+        table = sql.qualified(schema, target.table)
+        columns = columns_of(connection, schema, target.table)
+        match change:
+            case AddColumn(column) if column.name not in columns:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {sql.quote(column.name)} {column_type(column)}")
+                if column.default is not None:
+                    connection.register("added_default", pa.table({"value": pa.repeat(column.default, 1)}))
+                    connection.execute(
+                        f"UPDATE {table} SET {sql.quote(column.name)} = (SELECT value FROM added_default)"
+                    )
+            case ChangeType(column) if columns.get(column.name) != column_type(column):
+                connection.execute(f"ALTER TABLE {table} ALTER {sql.quote(column.name)} TYPE {column_type(column)}")
+            case RenameColumn(name, column) if name in columns and column.name not in columns:
+                connection.execute(f"ALTER TABLE {table} RENAME {sql.quote(name)} TO {sql.quote(column.name)}")
+                if schema == naming.CHANGELOG:
+                    _rename_in_changes(connection, target, name, column.name)
+                    _rename_in_quarantine(connection, target, name, column.name)
+            case AddColumn() | ChangeType() | RenameColumn() | DropColumn():
+                pass  # made before, or a dropped column, which stays
+            case _:
+                assert_never(change)
 
 
 def ensure_staging(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
@@ -130,33 +158,6 @@ def _create(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
 
 def _holds(connection: duckdb.DuckDBPyConnection, target: Target) -> bool:
     return first_row(connection, f"SELECT 1 FROM {sql.changelog(target)} LIMIT 1") is not None
-
-
-def _change(connection: duckdb.DuckDBPyConnection, target: Target, change: SchemaChange) -> None:
-    for schema in (naming.CHANGELOG, naming.STAGING):
-        if schema == naming.STAGING and target.mode is Mode.APPEND:
-            continue
-        table = sql.qualified(schema, target.table)
-        columns = columns_of(connection, schema, target.table)
-        match change:
-            case AddColumn(column) if column.name not in columns:
-                connection.execute(f"ALTER TABLE {table} ADD COLUMN {sql.quote(column.name)} {column_type(column)}")
-                if column.default is not None:
-                    connection.register("added_default", pa.table({"value": pa.repeat(column.default, 1)}))
-                    connection.execute(
-                        f"UPDATE {table} SET {sql.quote(column.name)} = (SELECT value FROM added_default)"
-                    )
-            case ChangeType(column) if columns.get(column.name) != column_type(column):
-                connection.execute(f"ALTER TABLE {table} ALTER {sql.quote(column.name)} TYPE {column_type(column)}")
-            case RenameColumn(name, column) if name in columns and column.name not in columns:
-                connection.execute(f"ALTER TABLE {table} RENAME {sql.quote(name)} TO {sql.quote(column.name)}")
-                if schema == naming.CHANGELOG:
-                    _rename_in_changes(connection, target, name, column.name)
-                    _rename_in_quarantine(connection, target, name, column.name)
-            case AddColumn() | ChangeType() | RenameColumn() | DropColumn():
-                pass  # made before, or a dropped column, which stays
-            case _:
-                assert_never(change)
 
 
 def _rename_in_changes(connection: duckdb.DuckDBPyConnection, target: Target, old: str, new: str) -> None:

@@ -17,6 +17,7 @@ from adapters.warehouses.duckdb.incoming import as_changelog
 from adapters.warehouses.duckdb.load import DuckDBLoad, fence
 from adapters.warehouses.duckdb.rebuild import rebuild
 from adapters.warehouses.duckdb.types import widens
+from adapters.warehouses.duckdb.undoing import undo_unrecorded
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding
@@ -38,11 +39,12 @@ class DuckDBWarehouse:
         return f"duckdb {self._database.path}"
 
     def setup(self) -> None:
-        """Create the folder, the schemas and the pipeline's own tables."""
+        """Create the folder, the schemas and the pipeline's own tables; undo migrations that were never recorded."""
         self._database.make_folder()
         with self._transaction() as connection:
             for statement in control.SETUP:
                 connection.execute(statement)
+            undo_unrecorded(connection)
 
     def checkpoint(self, group: str) -> Checkpoint | None:
         """The group's checkpoint."""
@@ -86,6 +88,7 @@ class DuckDBWarehouse:
     def migrate(self, migrations: Iterable[Migration]) -> None:
         """Create or alter tables, all or none, in a transaction of their own."""
         with self._transaction() as connection:
+            undo_unrecorded(connection)
             tables.migrate(connection, migrations)
 
     def widens(self, before: pa.DataType, after: pa.DataType) -> bool:

@@ -108,6 +108,8 @@ class MemoryLoad:
         self._store.checkpoints[group] = self._checkpoint
         self._store.tables.update(self._tables)
         self._store.states.setdefault(group, {}).update(self._states)
+        for state in self._states.values():
+            self._store.unrecorded.pop(state.table, None)
         self._store.audits.append(Audit(self._checkpoint, time.monotonic() - self._started, dict(counts)))
 
     def _settle(self, row: dict[str, object], status: str) -> None:

@@ -202,7 +202,9 @@ class Audit:
 
 @attrs.define(eq=False)
 class Store:
-    """Everything that outlives one ``MemoryWarehouse`` object, as a file would; ``foreign`` are tables of others."""
+    """Everything that outlives one ``MemoryWarehouse`` object, as a file would; ``foreign`` are tables of others,
+    ``unrecorded`` tables as they were before a migration that no load has recorded yet.
+    """
 
     checkpoints: dict[str, Checkpoint] = attrs.field(factory=dict)
     intentions: set[str] = attrs.field(factory=set)
@@ -211,6 +213,7 @@ class Store:
     audits: list[Audit] = attrs.field(factory=list)
     transformed: dict[str, int] = attrs.field(factory=dict)
     foreign: set[str] = attrs.field(factory=set)
+    unrecorded: dict[str, Table] = attrs.field(factory=dict)
 
 
 def microseconds(at: datetime) -> int:

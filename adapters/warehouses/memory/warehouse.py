@@ -46,7 +46,9 @@ class MemoryWarehouse:
         return f"memory warehouse {self._name}"
 
     def setup(self) -> None:
-        """Nothing to create."""
+        """Nothing to create; undo migrations that were never recorded."""
+        self._store.tables.update(self._store.unrecorded)
+        self._store.unrecorded.clear()
 
     def checkpoint(self, group: str) -> Checkpoint | None:
         """The group's checkpoint."""
@@ -83,9 +85,12 @@ class MemoryWarehouse:
         listed = list(migrations)
         for migration in listed:
             self._refuse_foreign(migration.target)
+        self.setup()
         for migration in listed:
             target = migration.target
             table = self._store.tables.get(target.table)
+            if table is not None and migration.before is not None:
+                self._store.unrecorded[target.table] = table
             changed = Table(mode=target.mode, schema=target.schema) if table is None else table.copy()
             changed.migrate(target, migration.changes)
             self._store.tables[target.table] = changed

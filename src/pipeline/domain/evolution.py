@@ -29,6 +29,7 @@ from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.fitting import common_type, plain_type
 from pipeline.domain.loading import AddColumn, ChangeType, DropColumn, RenameColumn, SchemaChange
 from pipeline.domain.matching import match
+from pipeline.domain.renaming import free_name, ordered_renames
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
 
@@ -201,29 +202,17 @@ def _names(before: StreamSchema, fates: Iterable[_Fate]) -> dict[str, str]:
     for fate in moving:
         is_same = fate.outgrown is not None and fate.outgrown.source_name == fate.after.source_name
         wish = fate.outgrown.name if fate.outgrown is not None and is_same else fate.after.name
-        names[_handle(fate)] = _free(wish, taken=names.values(), avoid=before.names)
+        names[_handle(fate)] = free_name(wish, taken=names.values(), avoid=before.names)
     for name in before.names:
         if name not in names:
             is_taken = name.casefold() in {taken.casefold() for taken in names.values()}
             wish = f"{name}_dropped" if is_taken else name
-            names[name] = _free(wish, taken=names.values(), avoid=before.names)
+            names[name] = free_name(wish, taken=names.values(), avoid=before.names)
     return names
 
 
 def _handle(fate: _Fate) -> str:
     return fate.before.name if fate.before is not None else f"\0{fate.after.name}"
-
-
-def _free(wish: str, *, taken: Iterable[str], avoid: Iterable[str]) -> str:
-    """``wish``, or the first numbered variant of it that no column has or had."""
-    used = {name.casefold() for name in taken}
-    if wish.casefold() not in used:
-        return wish
-    used |= {name.casefold() for name in avoid}
-    number = 2
-    while f"{wish}_{number}".casefold() in used:
-        number += 1
-    return f"{wish}_{number}"
 
 
 def _evolution(before: StreamSchema, fates: list[_Fate], names: dict[str, str]) -> Evolution:
@@ -240,7 +229,7 @@ def _evolution(before: StreamSchema, fates: list[_Fate], names: dict[str, str]) 
             dropped.append(now)
     added = [_added(fate, names[_handle(fate)]) for fate in fates if fate.before is None]
     schema = StreamSchema((*kept, *added), key=tuple(names[name] for name in before.key))
-    renames = _ordered_renames([(column, names[column.name]) for column in before.columns])
+    renames = ordered_renames([(column, names[column.name]) for column in before.columns])
     changes: tuple[SchemaChange, ...] = (
         *renames,
         *(ChangeType(column) for _, column in retyped),
@@ -274,29 +263,6 @@ def _added(fate: _Fate, name: str) -> Column:
 
 def _default(default: pa.Scalar | None, kind: pa.DataType) -> pa.Scalar | None:
     return None if default is None else default.cast(kind)
-
-
-def _ordered_renames(wishes: Iterable[tuple[Column, str]]) -> list[RenameColumn]:
-    """Renames in an order in which no name is in use twice; a ring of names is opened by a name in between."""
-    columns = list(wishes)
-    current = {column.name: column for column, _ in columns}
-    goals = {column.name: goal for column, goal in columns}
-    waiting = [name for name, goal in goals.items() if name != goal]
-    renames = []
-    while waiting:
-        used = {name.casefold(): name for name in current}
-        free = [name for name in waiting if used.get(goals[name].casefold(), name) == name]
-        if free:
-            name, new = free[0], goals[free[0]]
-        else:
-            name = waiting[0]
-            new = _free(f"{name}_renaming", taken=[*current, *goals.values()], avoid=())
-            goals[new] = goals[name]
-            waiting.append(new)
-        waiting.remove(name)
-        current[new] = attrs.evolve(current.pop(name), name=new)
-        renames.append(RenameColumn(name, current[new]))
-    return renames
 
 
 def _phrase(change: SchemaChange, types_before: dict[str, str]) -> str:

@@ -99,7 +99,11 @@ class Warehouse(Protocol):
         ...
 
     def setup(self) -> None:
-        """Create the schemas and the pipeline's own tables where missing. Idempotent."""
+        """Create the schemas and the pipeline's own tables where missing. Idempotent.
+
+        Also undoes migrations of streams that have a recorded state, but whose new schema version no load ever recorded
+        by ``set_state``: the run died in between (D10). Every table then is what its state says.
+        """
         ...
 
     def checkpoint(self, group: str) -> Checkpoint | None:
@@ -129,7 +133,8 @@ class Warehouse(Protocol):
     def migrate(self, migrations: Iterable[Migration]) -> None:
         """Create or alter tables, idempotently, each step recorded with its schema version. Never part of a load.
 
-        An existing object that is not what the pipeline made is refused with ``SchemaRefused`` before any change.
+        What ``setup`` would undo is undone first: a migration always starts from the recorded state. An existing object
+        that is not what the pipeline made is refused with ``SchemaRefused`` before any change.
         """
         ...
 

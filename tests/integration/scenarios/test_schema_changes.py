@@ -6,7 +6,6 @@ from pipeline.application.verify import verify
 from pipeline.domain.contract import Contract, OnSchemaChange, Rule, RuleKind
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.stream import Mode
-from tests.support.faults import Died
 from tests.support.oracle import assert_equal
 from tests.support.world import World
 
@@ -114,23 +113,6 @@ def test_by_contract_a_new_column_stops_the_pipeline_before_anything_is_loaded(o
         orders.run()
     assert "orders" in str(refused.value)
     assert orders.checkpoint() == before
-
-
-def test_a_crash_between_altering_the_table_and_recording_it(orders: World) -> None:
-    class DiesAfterMigrating:
-        def __getattr__(self, name: str) -> object:
-            return getattr(orders.warehouse, name)
-
-        def migrate(self, migrations: object) -> None:
-            orders.warehouse.migrate(migrations)  # type: ignore[arg-type] # handed on as it is
-            raise Died
-
-    orders.sql("ALTER TABLE orders ADD COLUMN country text DEFAULT 'NL'")
-    orders.sql("INSERT INTO orders VALUES (21, 'new', 1, 'BE')")
-    with pytest.raises(Died):
-        orders.run(warehouse=DiesAfterMigrating())  # type: ignore[arg-type] # hands everything on
-    orders.run()
-    assert_equal(orders)
 
 
 def test_names_that_a_warehouse_would_trip_over(world: World) -> None:
