@@ -104,7 +104,7 @@ def init(*, common: Common, name: str, dsn_env: str, schemas: tuple[str, ...], o
 def doctor(*, common: Common, pipeline: str) -> int:
     """Check configuration, source, warehouse and dbt, changing nothing.
 
-    Exit status 2 if something would stop a run.
+    Exit status 2 if something would stop a run, 3 if it is only that a system could not be reached.
     """
     from entrypoints.cli import looking
 
@@ -117,7 +117,7 @@ def doctor(*, common: Common, pipeline: str) -> int:
 def plan(*, common: Common, pipeline: str) -> int:
     """Show what a run would create, alter, copy and apply, doing nothing.
 
-    Exit status 2 if something would stop a run.
+    Exit status 2 if something would stop a run, 3 if it is only that a system could not be reached.
     """
     from entrypoints.cli import looking
 

@@ -7,10 +7,8 @@ from types import ModuleType
 from entrypoints.cli.invocation import Invocation, invocation
 from entrypoints.cli.options import Common
 from entrypoints.cli.output import show
-from entrypoints.cli.plain import findings_json, has_errors, plan_json, status_json, verify_json
+from entrypoints.cli.plain import exit_status, findings_json, plan_json, status_json, verify_json
 from pipeline.domain.errors import Differs
-
-REJECTED = 2
 
 
 def doctor(pipeline: str, common: Common) -> int:
@@ -20,7 +18,7 @@ def doctor(pipeline: str, common: Common) -> int:
     with invocation("doctor", pipeline, common) as call:
         findings = examine(call.session)
     show(common, as_json=lambda: findings_json(findings), as_table=lambda: _tables().findings_table(findings))
-    return REJECTED if has_errors(findings) else 0
+    return exit_status(findings)
 
 
 def plan(pipeline: str, common: Common) -> int:
@@ -30,7 +28,7 @@ def plan(pipeline: str, common: Common) -> int:
     with invocation("plan", pipeline, common) as call:
         result = foresee(call.session)
     show(common, as_json=lambda: plan_json(result), as_table=lambda: _tables().plan_table(result))
-    return REJECTED if has_errors(result.findings) else 0
+    return exit_status(result.findings)
 
 
 def status(pipeline: str, common: Common, *, loads: int) -> int:

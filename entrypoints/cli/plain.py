@@ -18,6 +18,7 @@ from pipeline.application.sync import SyncResult
 from pipeline.application.verify import VerifyResult
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.counts import StreamCounts
+from pipeline.domain.errors import EXIT_CODES, ErrorKind
 from pipeline.domain.finding import Finding, Level
 from pipeline.domain.position import Position
 from pipeline.ports.transformer import TransformResult
@@ -112,7 +113,7 @@ def plan_json(result: PlanResult) -> dict[str, object]:
 
 def findings_json(findings: Sequence[Finding]) -> dict[str, object]:
     """The result of ``doctor``."""
-    return {"ok": not has_errors(findings), "findings": plain(findings)}
+    return {"ok": exit_status(findings) == 0, "findings": plain(findings)}
 
 
 def status_json(result: StatusResult, *, dag_url: str | None) -> dict[str, object]:
@@ -129,9 +130,13 @@ def status_json(result: StatusResult, *, dag_url: str | None) -> dict[str, objec
     }
 
 
-def has_errors(findings: Sequence[Finding]) -> bool:
-    """Whether something would stop a run."""
-    return any(finding.level is Level.ERROR for finding in findings)
+def exit_status(findings: Sequence[Finding]) -> int:
+    """The exit status that tells of what would stop a run: unreachable where trying again may mend all of it."""
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    if not errors:
+        return 0
+    is_transient = all(finding.unreachable for finding in errors)
+    return EXIT_CODES[ErrorKind.UNREACHABLE if is_transient else ErrorKind.REJECTED]
 
 
 def _checkpoint(checkpoint: Checkpoint | None) -> object:

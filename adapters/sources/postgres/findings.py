@@ -48,7 +48,7 @@ def inspect(
     try:
         session.version  # noqa: B018  # connects
     except PipelineError as error:
-        return (_failed("connection", error),)
+        return (Finding.of(error, "connection"),)
     found: list[Finding] = [*_guarded("server", lambda: _server(session))]
     found += _guarded("role", lambda: _role(session, options))
     found += _guarded("replication", lambda: _replication(connector))
@@ -62,11 +62,7 @@ def _guarded(check: str, produce: Callable[[], Iterator[Finding]]) -> list[Findi
     try:
         return list(produce())
     except PipelineError as error:
-        return [_failed(check, error)]
-
-
-def _failed(check: str, error: PipelineError) -> Finding:
-    return Finding(Level.ERROR, check, error.what, error.where, error.hint)
+        return [Finding.of(error, check)]
 
 
 def _server(session: Session) -> Iterator[Finding]:

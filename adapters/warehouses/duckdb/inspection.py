@@ -21,6 +21,10 @@ def inspect(database: Database) -> tuple[Finding, ...]:
 def _findings(database: Database) -> Iterator[Finding]:
     where = f"duckdb {database.path}"
     folder = next(parent for parent in database.path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        hint = "Set the warehouse's path to a folder that you may write to."
+        yield Finding(Level.ERROR, "duckdb_folder", f"{folder} is not a folder", where=where, hint=hint)
+        return
     if not os.access(folder, os.W_OK):
         yield Finding(
             Level.ERROR, "duckdb_writable", "the folder is not writable", where=where, hint=f"Grant write on {folder}."
@@ -38,7 +42,7 @@ def _findings(database: Database) -> Iterator[Finding]:
         with database.hold(read_only=True) as connection:
             yield from _contents(connection, where, size=database.path.stat().st_size)
     except PipelineError as error:
-        yield Finding(Level.ERROR, "duckdb_open", error.what, where=where, hint=error.hint)
+        yield Finding.of(error, "duckdb_open", where=where)
 
 
 def _contents(connection: duckdb.DuckDBPyConnection, where: str, *, size: int) -> Iterator[Finding]:

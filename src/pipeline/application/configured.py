@@ -30,7 +30,7 @@ def configuration_findings(
     try:
         check_masks(schema, spec.masks)
     except ConfigError as error:
-        found.append(Finding(Level.ERROR, "masks", error.what, where=where, hint=error.hint))
+        found.append(Finding.of(error, "masks", where=where))
     else:
         schema = processed_schema(schema, spec.masks)
     found += [

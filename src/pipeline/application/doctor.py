@@ -26,7 +26,7 @@ def doctor(session: Session) -> tuple[Finding, ...]:
             findings += inspect()
         except PipelineError as error:
             if not _is_known(error, findings):
-                findings.append(Finding(Level.ERROR, check, error.what, where=error.where, hint=error.hint))
+                findings.append(Finding.of(error, check))
     return tuple(findings)
 
 

@@ -55,13 +55,14 @@ def plan(session: Session) -> PlanResult:
     states = session.warehouse.states(session.group)
     schemas = session.source.schemas(session.specs())
     estimates = {relation.name: relation.estimated_count for relation in session.source.discover()}
-    findings = [finding for finding in session.source.inspect(session.specs()) if finding.level is Level.ERROR]
+    inspected = (*session.source.inspect(session.specs()), *session.warehouse.inspect())
+    findings = [finding for finding in inspected if finding.level is Level.ERROR]
     log = session.source.log()
     if checkpoint is not None:
         try:
             log = session.source.check(checkpoint)
         except LogLost as error:
-            findings.append(Finding(Level.ERROR, "log", error.what, where=error.where, hint=error.hint))
+            findings.append(Finding.of(error, "log"))
     steps: list[PlannedStep] = []
     missing = {spec.name for spec in missing_streams(session, states)}
     for spec in session.specs():
@@ -104,7 +105,7 @@ def _alter(
     try:
         _, _, phrases = evolve_state(state, (schema,), spec=spec, warehouse=session.warehouse)
     except SchemaRefused as error:
-        findings.append(Finding(Level.ERROR, "schema", error.what, where=f"stream {spec.name}", hint=error.hint))
+        findings.append(Finding.of(error, "schema", where=f"stream {spec.name}"))
         return steps
     return steps + [PlannedStep(spec.name, Action.ALTER, phrase) for phrase in phrases]
 

@@ -71,7 +71,7 @@ def _report(session: Session, result: TransformResult) -> None:
 
 def _failure(error: Exception) -> Finding:
     if isinstance(error, PipelineError):
-        return Finding(Level.ERROR, "transform", error.what, where=error.where, hint=error.hint)
+        return Finding.of(error, "transform")
     what = f"building marts failed unexpectedly with {type(error).__name__}"
     return Finding(Level.ERROR, "transform", what, hint="This is a defect: please report it with the log.")
 

@@ -6,6 +6,8 @@ from enum import Enum
 
 import attrs
 
+from pipeline.domain.errors import ErrorKind, PipelineError
+
 
 class Level(Enum):
     """How much a finding matters: information, a warning, or a reason why a run would be refused."""
@@ -18,10 +20,25 @@ class Level(Enum):
 
 @attrs.frozen
 class Finding:
-    """One observation. ``check`` is a stable identifier (``wal_level``), ``where`` the object, ``hint`` the remedy."""
+    """One observation. ``check`` is a stable identifier (``wal_level``), ``where`` the object, ``hint`` the remedy;
+    ``unreachable`` marks the error of a system that did not answer, so that trying again may help.
+    """
 
     level: Level
     check: str
     what: str
     where: str = ""
     hint: str = ""
+    unreachable: bool = False
+
+    @classmethod
+    def of(cls, error: PipelineError, check: str, *, where: str = "") -> Finding:
+        """What ``error`` says, found by ``check``; ``where`` takes the place of the error's own."""
+        return cls(
+            Level.ERROR,
+            check,
+            error.what,
+            where=where or error.where,
+            hint=error.hint,
+            unreachable=error.kind is ErrorKind.UNREACHABLE,
+        )
