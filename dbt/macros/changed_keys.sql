@@ -104,7 +104,10 @@
     {%- endif %}
 {%- endmacro %}
 
-{#- dbt calls this for `incremental_strategy: changed_keys`; keys without a row (no `as_of_load`) only go. -#}
+{#-
+    dbt calls this for `incremental_strategy: changed_keys`; keys without a row (no `as_of_load`) only go.
+    Snowflake's is in `publishing.sql`.
+-#}
 {% macro get_incremental_changed_keys_sql(arguments) -%}
     {{ adapter.dispatch('get_incremental_changed_keys_sql')(arguments) }}
 {%- endmacro %}
@@ -115,9 +118,4 @@
     where {{ arguments['unique_key'] }} in (select {{ arguments['unique_key'] }} from {{ arguments['temp_relation'] }});
     insert into {{ arguments['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arguments['temp_relation'] }} where as_of_load is not null
-{%- endmacro %}
-
-{#- Snowflake commits every statement by itself unless told otherwise. -#}
-{% macro snowflake__get_incremental_changed_keys_sql(arguments) -%}
-    {{ snowflake_dml_explicit_transaction(default__get_incremental_changed_keys_sql(arguments)) }}
 {%- endmacro %}

@@ -26,7 +26,7 @@
     array_size(cast({{ column }} as array))
 {%- endmacro %}
 
-{#- The elements of a text array in order, separated by a comma and a space. -#}
+{#- The elements of a text array in order, separated by a comma and a space; nulls are left out. -#}
 {% macro array_text(column) -%}
     {{ adapter.dispatch('array_text')(column) }}
 {%- endmacro %}
@@ -36,7 +36,7 @@
 {%- endmacro %}
 
 {% macro snowflake__array_text(column) -%}
-    array_to_string(cast({{ column }} as array), ', ')
+    array_to_string(array_compact(cast({{ column }} as array)), ', ')
 {%- endmacro %}
 
 {#- The calendar day of an instant in UTC, whatever the time zone of the session. -#}
@@ -49,5 +49,5 @@
 {%- endmacro %}
 
 {% macro snowflake__utc_date(column) -%}
-    to_date(convert_timezone('UTC', {{ column }}))
+    to_date(to_timestamp_ntz(date_part(epoch_microsecond, {{ column }}), 6))
 {%- endmacro %}

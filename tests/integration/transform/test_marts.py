@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,137 +9,10 @@ from pathlib import Path
 import pytest
 
 from adapters.transform.transformer import DbtTransformer
-from tests.support.shop_warehouse import Change, ShopWarehouse
+from tests.support.shop_changes import NAMED, WHOLE, change_customers
+from tests.support.shop_warehouse import ShopWarehouse
 
 pytestmark = pytest.mark.integration
-
-Step = Callable[[ShopWarehouse], set[str]]
-
-
-def _advance(shop: ShopWarehouse) -> set[str]:
-    shop.load(Change("orders", "update", shop.row("orders", "order_id = 3") | {"status": "shipped"}))
-    return {"orders"}
-
-
-def _place(shop: ShopWarehouse) -> set[str]:
-    order = shop.row("orders", "order_id = 4") | {"order_id": 1000, "total_amount": Decimal("7.00")}
-    item = shop.row("order_items", "order_id = 4 AND line_no = 1")
-    payment = shop.row("payments", "order_id = 4")
-    shop.load(
-        Change("orders", "insert", order),
-        Change("order_items", "insert", item | {"order_id": 1000, "quantity": 1, "unit_price": Decimal("7.00")}),
-        Change("payments", "insert", payment | {"payment_id": "0" * 32, "order_id": 1000, "amount": Decimal("7.00")}),
-    )
-    return {"orders", "order_items", "payments"}
-
-
-def _delete_order(shop: ShopWarehouse) -> set[str]:
-    payment = shop.row("payments", "order_id = 5")
-    shop.load(
-        Change("payments", "delete", {"payment_id": payment["payment_id"]}),
-        Change("order_items", "delete", {"order_id": 5, "line_no": 1}),
-        Change("order_items", "delete", {"order_id": 5, "line_no": 2}),
-        Change("orders", "delete", {"order_id": 5}),
-    )
-    return {"orders", "order_items", "payments"}
-
-
-def _delete_only_a_payment(shop: ShopWarehouse) -> set[str]:
-    shop.load(Change("payments", "delete", {"payment_id": shop.row("payments", "order_id = 6")["payment_id"]}))
-    return {"payments"}
-
-
-def _move_a_payment(shop: ShopWarehouse) -> set[str]:
-    shop.load(Change("payments", "update", shop.row("payments", "order_id = 7") | {"order_id": 8}))
-    return {"payments"}
-
-
-def _change_key_of_payment(shop: ShopWarehouse) -> set[str]:
-    old = shop.row("payments", "order_id = 10")
-    new = old | {"payment_id": "f" * 32, "order_id": 11}
-    shop.load(Change("payments", "update", new, {"payment_id": old["payment_id"]}))
-    return {"payments"}
-
-
-def _move_an_item(shop: ShopWarehouse) -> set[str]:
-    item = shop.row("order_items", "order_id = 12 AND line_no = 2") | {"order_id": 13, "line_no": 7}
-    shop.load(Change("order_items", "update", item, {"order_id": 12, "line_no": 2}))
-    return {"order_items"}
-
-
-def _renumber_an_order(shop: ShopWarehouse) -> set[str]:
-    shop.load(Change("orders", "update", shop.row("orders", "order_id = 14") | {"order_id": 2000}, {"order_id": 14}))
-    return {"orders"}
-
-
-def _delete_and_insert_again(shop: ShopWarehouse) -> set[str]:
-    order = shop.row("orders", "order_id = 15")
-    shop.load(Change("orders", "delete", {"order_id": 15}))
-    shop.load(Change("orders", "insert", order | {"status": "placed"}))
-    return {"orders"}
-
-
-def _several_loads_over_several_streams(shop: ShopWarehouse) -> set[str]:
-    shop.load(Change("payments", "delete", {"payment_id": shop.row("payments", "order_id = 16")["payment_id"]}))
-    shop.load(Change("orders", "update", shop.row("orders", "order_id = 17") | {"currency": "USD"}))
-    shop.load(Change("order_items", "delete", {"order_id": 18, "line_no": 1}))
-    return {"orders", "order_items", "payments"}
-
-
-def _rename_a_product(shop: ShopWarehouse) -> set[str]:
-    product = shop.row("products", "sku = 'SKU-1'") | {"sku": "SKU-1/2"}
-    item = shop.row("order_items", "order_id = 20 AND line_no = 1") | {"sku": "SKU-1/2"}
-    shop.load(Change("products", "update", product, {"sku": "SKU-1"}), Change("order_items", "update", item))
-    return {"products", "order_items"}
-
-
-def _change_customers(shop: ShopWarehouse) -> set[str]:
-    for tier in ("gold", "silver", "gold"):
-        shop.load(Change("customers", "update", shop.row("customers", "customer_id = 2") | {"tier": tier}))
-    shop.load(Change("customers", "delete", {"customer_id": 3}))
-    return {"customers"}
-
-
-def _copy_items_again(shop: ShopWarehouse) -> set[str]:
-    shop.copy_again("order_items", where="order_id <> 21")
-    return {"order_items"}
-
-
-def _truncate_payments(shop: ShopWarehouse) -> set[str]:
-    payment = shop.row("payments", "order_id = 22")
-    shop.load(Change("payments", "truncate"), Change("payments", "insert", payment))
-    return {"payments"}
-
-
-def _truncate_orders_and_go_on(shop: ShopWarehouse) -> set[str]:
-    order = shop.row("orders", "order_id = 23")
-    shop.load(Change("orders", "truncate"))
-    shop.load(Change("orders", "insert", order))
-    return {"orders"}
-
-
-def _truncate_everything(shop: ShopWarehouse) -> set[str]:
-    shop.load(Change("orders", "truncate"), Change("order_items", "truncate"), Change("payments", "truncate"))
-    return {"orders", "order_items", "payments"}
-
-
-#: Steps that name the keys they change: the rows of other keys are not computed again.
-NAMED: list[Step] = [
-    _advance,
-    _place,
-    _delete_order,
-    _delete_only_a_payment,
-    _move_a_payment,
-    _change_key_of_payment,
-    _move_an_item,
-    _renumber_an_order,
-    _delete_and_insert_again,
-    _several_loads_over_several_streams,
-    _rename_a_product,
-    _change_customers,
-]
-#: Steps after which every key counts.
-WHOLE: list[Step] = [_copy_items_again, _truncate_payments, _truncate_orders_and_go_on, _truncate_everything]
 
 
 def _build(transformer: DbtTransformer, tables: set[str] | None = None, *, full_refresh: bool = False) -> None:
@@ -249,7 +121,7 @@ def test_versions_of_customers_do_not_overlap_and_deleted_customers_have_no_curr
     transformer: DbtTransformer, warehouse: ShopWarehouse
 ) -> None:
     _build(transformer)
-    _change_customers(warehouse)
+    change_customers(warehouse)
     _build(transformer, {"customers"})
     rows = warehouse.query(
         "SELECT customer_id, version_no, tier, minute(valid_from_at), minute(valid_to_at), is_current"
