@@ -5,6 +5,7 @@ Building the systems that a spec names is the container's.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import BatchLimits, Mode, PipelineSpec, StreamSpec, SystemSpec
 
 _KINDS: dict[str, Collection[str]] = {"source": SOURCES, "warehouse": WAREHOUSES, "transform": TRANSFORMERS}
+#: Modules whose ``problems`` say what is wrong across the keys of a section, beyond its schema.
+_RULES = {"warehouse.snowflake": "adapters.warehouses.snowflake.options"}
 _DEFAULT_EVERY_S = 60.0
 
 
@@ -108,7 +111,7 @@ class _Reader:
         return PipelineSpec(
             name=self._name,
             source=source,
-            warehouse=self._system("warehouse", self._over(self._settings.warehouse, sections.get("warehouse"))),
+            warehouse=self._warehouse(sections),
             streams=self._streams(sections.get("streams"), source=source.name),
             transform=transform,
             transform_every_s=every_s,
@@ -121,6 +124,13 @@ class _Reader:
         content = sections.get("source")
         name = content.get("name", self._name) if isinstance(content, dict) else self._name
         return self._system("source", content, name=str(name))
+
+    def _warehouse(self, sections: Mapping[str, Any]) -> SystemSpec:
+        content = self._over(self._settings.warehouse, sections.get("warehouse"))
+        is_snowflake = isinstance(content, dict) and content.get("kind") == "snowflake"
+        return self._system(
+            "warehouse", content, defaults=self._settings.snowflake.defaults(_mapping(content)) if is_snowflake else {}
+        )
 
     def _transform(self, sections: Mapping[str, Any]) -> tuple[SystemSpec | None, float]:
         if "transform" not in sections:
@@ -137,7 +147,10 @@ class _Reader:
             return BatchLimits()
         return BatchLimits(**options(content, against))  # type: ignore[arg-type] # checked against the schema above
 
-    def _system(self, section: str, content: object, *, name: str = "") -> SystemSpec:
+    def _system(
+        self, section: str, content: object, *, name: str = "", defaults: Mapping[str, str] | None = None
+    ) -> SystemSpec:
+        """A section as a spec. ``defaults`` are values that need no resolving, for keys that it leaves out."""
         if not isinstance(content, dict) or "kind" not in content:
             if section != "source":  # of the source the schema has said so
                 self._add(f"{section}.kind", f"is missing; allowed: {', '.join(_KINDS[section])}", "")
@@ -148,22 +161,22 @@ class _Reader:
             self._add(f"{section}.kind", f"is {kind}; allowed: {', '.join(known)}", nearest(kind, known))
             return SystemSpec(kind, name or kind)
         against = definition("pipeline", f"{section}.{kind}") or {}
-        resolved = {key: self._resolve(section, key, value) for key, value in content.items()}
-        if self._check((section,), resolved, against=against):
+        forms = {key: rule.get("format") for key, rule in against.get("properties", {}).items()}
+        resolved = {
+            key: self._located(self._resolve(section, key, value), form=forms.get(key))
+            for key, value in content.items()
+        } | dict(defaults or {})
+        is_wrong = self._check((section,), resolved, against=against)
+        if self._breaks_rules(section, resolved) or is_wrong:
             return SystemSpec(kind, name or kind)
-        forms = against["properties"]
-        given = {
-            key: self._located(value, form=forms[key].get("format"))
-            for key, value in resolved.items()
-            if key not in {"kind", "name"}
-        }
+        given = {key: value for key, value in resolved.items() if key not in {"kind", "name"}}
         return SystemSpec(kind, name or kind, options=options(given, against))
 
     def _located(self, value: object, *, form: str | None) -> object:
         """Paths from the home folder; a dbt project that is not there is the one that ships with the package."""
-        if form not in {"path", "project"}:
+        if form not in {"path", "project"} or not isinstance(value, str):
             return value
-        path = self._settings.home / str(value)
+        path = self._settings.home / value
         packaged = packaged_folder("dbt")
         is_packaged = form == "project" and value == "dbt" and not path.is_dir() and packaged.is_dir()
         return str(packaged if is_packaged else path)
@@ -228,6 +241,18 @@ class _Reader:
         found = list(faults(content, dict(against)))
         for path, what, hint in found:
             self._add(".".join((*prefix, *path)), what, hint)
+        return bool(found)
+
+    def _breaks_rules(self, section: str, resolved: Mapping[str, object]) -> bool:
+        """Note what is wrong across keys, unless that key has its problem already; whether there was anything."""
+        rules = _RULES.get(f"{section}.{resolved['kind']}")
+        if rules is None:
+            return False
+        known = {problem.key for problem in self.problems}
+        found = list(importlib.import_module(rules).problems(resolved))
+        for option, what, hint in found:
+            if f"{section}.{option}" not in known:
+                self._add(f"{section}.{option}", what, hint)
         return bool(found)
 
     def _add(self, key: str, what: str, hint: str) -> None:

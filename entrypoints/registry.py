@@ -23,6 +23,7 @@ SOURCES: dict[str, Kind] = {
 WAREHOUSES: dict[str, Kind] = {
     "duckdb": Kind("adapters.warehouses.duckdb"),
     "memory": Kind("adapters.warehouses.memory"),
+    "snowflake": Kind("adapters.warehouses.snowflake", extra="snowflake"),
 }
 
 TRANSFORMERS: dict[str, Kind] = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from adapters.warehouses.snowflake import signin
 from entrypoints.folders import locate
 from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, Unresolved, resolve, written_secret
@@ -22,6 +23,9 @@ from pipeline.domain.errors import ConfigError
 
 DEFAULT_ENV = "development"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+#: Sections that name a system by its kind.
+_SYSTEMS = ("warehouse", "transform")
 
 #: Environment variables that mean one setting each, whatever the files say.
 _NAMED_VARIABLES = {
@@ -51,6 +55,17 @@ class SnowflakeSettings:
     account: str | None = None
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
+
+    def defaults(self, given: Mapping[str, object]) -> dict[str, str]:
+        """What a warehouse section that says ``given`` leaves out: account and user, and the password where nothing
+        says another way to sign in. A named connection brings all of it along.
+        """
+        if given.get("connection"):
+            return {}
+        ways = signin.OPTIONS - {"authenticator"}
+        is_open = not ways & set(given) and given.get("authenticator", "snowflake") == "snowflake"
+        found = {"account": self.account, "user": self.username, "password": self.password if is_open else None}
+        return {key: value for key, value in found.items() if value and key not in given}
 
 
 @attrs.frozen
@@ -173,7 +188,20 @@ def _merge(files: list[YamlFile], environment: Mapping[str, str]) -> dict[str, A
         path = name.removeprefix("PIPELINE_").lower().split("__")
         if name.startswith("PIPELINE_") and len(path) > 1 and path[0] in sections:
             merged.set("__".join(path), parse_conf_data(text, tomlfy=True))
-    return {key.lower(): value for key, value in _plain(merged.as_dict()).items() if key.lower() in sections}
+    values = {key.lower(): value for key, value in _plain(merged.as_dict()).items() if key.lower() in sections}
+    return {key: _of_one_kind(key, value, files) if key in _SYSTEMS else value for key, value in values.items()}
+
+
+def _of_one_kind(name: str, section: dict[str, Any], files: list[YamlFile]) -> dict[str, Any]:
+    """A merged section without what files say of a system of another kind: a path is DuckDB's, not Snowflake's."""
+    kind: object = None
+    foreign: set[str] = set()
+    for file in files:
+        content = file.content if isinstance(file.content, dict) else {}
+        given = content.get(name) or {}
+        kind = given.get("kind", kind)
+        foreign = foreign - set(given) if kind == section.get("kind") else foreign | (set(given) - {"kind"})
+    return {key: value for key, value in section.items() if key not in foreign}
 
 
 def _plain(value: Any) -> Any:

@@ -62,21 +62,28 @@ def parse(name: str, options: Mapping[str, object]) -> SnowflakeOptions:
     unless given. For the rest see ``SnowflakeOptions`` and ``signin.WAYS``.
     """
     given = {key: value for key, value in options.items() if value not in (None, "")}
-    found = list(_troubles(given))
-    sign_in: dict[str, object] = {}
-    way = signin.way_of(given)
-    if isinstance(way, signin.Way):
-        found += signin.troubles(way, given)
-    else:
-        found.append(way)
-    if isinstance(way, signin.Way) and not found:
-        try:
-            sign_in = signin.arguments(way, given)
-        except KeyUnusable as error:
-            found.append(error.trouble)
+    found = [*_troubles(given), *problems(given)]
     if found:
         raise _refusal(name, found)
-    return _options(given, sign_in)
+    way = signin.way_of(given)
+    return _options(given, signin.arguments(way, given) if isinstance(way, signin.Way) else {})
+
+
+def problems(given: Mapping[str, object]) -> Iterator[Trouble]:
+    """What is wrong across options: no account, or a way to sign in that is none, several, or not complete."""
+    if not given.get("account") and not given.get("connection"):
+        yield "account", "is missing", "Set it, or the environment variable SNOWFLAKE_ACCOUNT, to ORGANIZATION-ACCOUNT."
+    way = signin.way_of(given)
+    if not isinstance(way, signin.Way):
+        yield way
+        return
+    found = list(signin.troubles(way, given))
+    yield from found
+    if not found:
+        try:
+            signin.arguments(way, given)
+        except KeyUnusable as error:
+            yield error.trouble
 
 
 def _options(given: Mapping[str, object], sign_in: Mapping[str, object]) -> SnowflakeOptions:
@@ -110,8 +117,6 @@ def _troubles(given: Mapping[str, object]) -> Iterator[Trouble]:
     known = {*_PLACE, *_OTHERS, *signin.OPTIONS, "user"}
     for key in sorted(set(given) - known):
         yield key, "is not known here", f"Options are {', '.join(sorted(known))}."
-    if "account" not in given and "connection" not in given:
-        yield "account", "is missing", "Set it, or the environment variable SNOWFLAKE_ACCOUNT, to ORGANIZATION-ACCOUNT."
     if "database" not in given:
         yield "database", "is missing", "Name the database to load into."
     if given.get("protocol", "https") not in _PROTOCOLS:

@@ -85,4 +85,4 @@ def test_a_kind_that_does_not_exist_names_those_that_do() -> None:
     spec = attrs.evolve(SPEC, warehouse=SystemSpec("oracle", "w"))
     with pytest.raises(ConfigError) as caught, opened(spec, logger=LOGGER):
         pass
-    assert caught.value.hint == "There are: duckdb, memory."
+    assert caught.value.hint == "There are: duckdb, memory, snowflake."

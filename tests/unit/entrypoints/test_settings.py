@@ -105,3 +105,39 @@ def test_an_unknown_environment_names_those_that_exist(config: Path) -> None:
 def test_the_settings_that_ship_are_good() -> None:
     for env in ("development", "production"):
         assert load_settings(config_dir=Path("config"), env=env, environment={}).env == env
+
+
+def test_an_environment_may_name_another_kind_of_warehouse_without_undoing_the_base(config: Path) -> None:
+    (config / "production.yaml").write_text("warehouse: {kind: snowflake, database: RAW}\n")
+    settings = load(config, env="production", PIPELINE_WAREHOUSE__ROLE="LOADER")
+    assert settings.warehouse == {"kind": "snowflake", "database": "RAW", "role": "LOADER"}
+
+
+def test_a_setting_of_the_same_kind_goes_over_the_base_key_by_key(config: Path) -> None:
+    (config / "production.yaml").write_text("warehouse: {threads: 2}\n")
+    assert load(config, env="production").warehouse == {
+        "kind": "duckdb",
+        "path": "var/{pipeline}.duckdb",
+        "threads": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"account": "acme-eu", "user": "loader", "password": "swordfish"}),
+        ({"user": "other"}, {"account": "acme-eu", "password": "swordfish"}),
+        ({"authenticator": "snowflake"}, {"account": "acme-eu", "user": "loader", "password": "swordfish"}),
+        ({"private_key_file": "key.p8"}, {"account": "acme-eu", "user": "loader"}),
+        ({"authenticator": "externalbrowser"}, {"account": "acme-eu", "user": "loader"}),
+        ({"connection": "prod"}, {}),
+    ],
+)
+def test_the_named_variables_fill_what_a_warehouse_leaves_out(
+    given: dict[str, object], expected: dict[str, str]
+) -> None:
+    assert SnowflakeSettings("acme-eu", "loader", "swordfish").defaults(given) == expected
+
+
+def test_variables_that_are_not_set_fill_nothing() -> None:
+    assert SnowflakeSettings().defaults({}) == {}

@@ -104,7 +104,6 @@ def test_everything_wrong_is_told_at_once() -> None:
     assert str(caught.value) == (
         "warehouse warehouse: 11 problems with the options\n"
         f"  acount is not known here. Options are {known}.\n"
-        "  account is missing. Set it, or the environment variable SNOWFLAKE_ACCOUNT, to ORGANIZATION-ACCOUNT.\n"
         "  database is missing. Name the database to load into.\n"
         "  protocol is not known; allowed: https, http.\n"
         "  port is no whole number of 1 or more.\n"
@@ -113,6 +112,7 @@ def test_everything_wrong_is_told_at_once() -> None:
         "  statement_timeout_s is no number of seconds above zero.\n"
         "  lock_timeout_s is no number of seconds above zero.\n"
         "  transient_changelogs is neither true nor false.\n"
+        "  account is missing. Set it, or the environment variable SNOWFLAKE_ACCOUNT, to ORGANIZATION-ACCOUNT.\n"
         "  authenticator is missing: nothing says how to sign in. Give one of password, private_key, "
         "private_key_file, oauth_client_id, workload_identity_provider or connection, or an authenticator "
         "(programmatic_access_token, oauth, externalbrowser) with what it needs.\n"
