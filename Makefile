@@ -5,6 +5,11 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 WORKERS ?= 2
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -r
+
+# Runs a step of making the environment; what it says is shown if it fails, after which the second argument is done.
+# Ctrl-C ends it without a traceback and removes the environment, which would be half made.
+quietly = trap 'rm -rf $(VENV); exit 130' INT; said=$$($(1) 2>&1) || { echo "$$said" >&2; $(2) exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench lock clean
@@ -50,15 +55,15 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; \
 	  exit 2; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(call quietly,$(PYTHON) -m venv $(VENV),rm -rf $(VENV);)
 
 # Stamps: packages are installed only when a lock has changed. The test lock holds everything that the other one does.
 $(VENV)/.product: requirements.txt | $(VENV)/bin/python
 	@if [ ! -e $(VENV)/.test ]; then \
-	  echo "installing what the product needs"; $(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt; fi
+	  echo "installing what the product needs"; $(call quietly,$(INSTALL) requirements.txt); fi
 	@touch $@
 
 $(VENV)/.test: requirements-test.txt | $(VENV)/bin/python
 	@echo "installing what the tests need"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@$(call quietly,$(INSTALL) requirements-test.txt)
 	@touch $@ $(VENV)/.product
