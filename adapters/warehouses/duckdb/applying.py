@@ -10,17 +10,10 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
+from adapters.warehouses.changerows import Stamp, labelled, lowest_sequence, unchanged_names
 from adapters.warehouses.duckdb import modes, sql
 from adapters.warehouses.duckdb.connection import first_row
-from adapters.warehouses.duckdb.incoming import (
-    Stamp,
-    as_json,
-    changelog_rows,
-    constants,
-    labelled,
-    lowest_sequence,
-    unchanged_names,
-)
+from adapters.warehouses.duckdb.incoming import as_json, changelog_rows, constants
 from adapters.warehouses.duckdb.modes import history
 from adapters.warehouses.duckdb.sql import Statement
 from adapters.warehouses.duckdb.tables import ensure_staging

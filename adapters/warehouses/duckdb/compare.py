@@ -13,9 +13,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from adapters.warehouses.changerows import keys_of
 from adapters.warehouses.duckdb import sql
 from adapters.warehouses.duckdb.connection import first_row
-from adapters.warehouses.duckdb.incoming import keys_of
 from adapters.warehouses.duckdb.quarantine import waiting
 from pipeline.domain.canonical import key_texts
 from pipeline.domain.loading import Target

@@ -5,20 +5,17 @@ Which of them change together is told in ``load`` and ``warehouse``.
 
 from __future__ import annotations
 
-import base64
-import json
 from datetime import UTC, datetime, timedelta
 
 import attrs
 import duckdb
-import pyarrow as pa
 
 from adapters.warehouses.duckdb.connection import first_row
+from adapters.warehouses.schemarecord import decode_schema, encode_schema, readable_schema
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.naming import SCHEMAS
 from pipeline.domain.position import Position
-from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
 
 _COUNTS = tuple(field.name for field in attrs.fields(StreamCounts))
@@ -41,9 +38,6 @@ SETUP = tuple(
     [f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in SCHEMAS]
     + [f"CREATE TABLE IF NOT EXISTS pipeline.{name} ({columns})" for name, columns in TABLES.items()]
 )
-
-#: What an Arrow field and a row of defaults tell of a column by themselves.
-_CARRIED = frozenset({"name", "type", "nullable", "default"})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,7 +93,7 @@ def write_state(connection: duckdb.DuckDBPyConnection, group: str, state: Stream
         "phase": state.phase.value,
         "since": state.since.encode(),
         "schema_version": state.schema_version,
-        "schema": _readable(state.schema),
+        "schema": readable_schema(state.schema),
         "arrow_schema": encode_schema(state.schema),
     }
     connection.execute(f"INSERT INTO pipeline.streams VALUES ({_places(values)})", values)
@@ -162,38 +156,6 @@ def write_transformed(connection: duckdb.DuckDBPyConnection, group: str, load: i
     connection.execute("INSERT INTO pipeline.transforms VALUES ($group, $load)", {"group": group, "load": load})
 
 
-def encode_schema(schema: StreamSchema) -> str:
-    """A schema as text from which it can be restored exactly: an Arrow stream of one row, the columns' defaults."""
-    fields, defaults = [], []
-    for column in schema.columns:
-        facts = attrs.asdict(column, filter=lambda field, _: field.name not in _CARRIED)
-        facts["has_default"] = column.default is not None
-        fields.append(pa.field(column.name, column.type, column.nullable, {"column": json.dumps(facts)}))
-        defaults.append(pa.nulls(1, column.type) if column.default is None else pa.repeat(column.default, 1))
-    # a default is stored beside its column, so fields must be able to hold null
-    arrow = pa.schema(
-        [field.with_nullable(True) for field in fields],
-        {"key": json.dumps(schema.key), "required": json.dumps([f.name for f in fields if not f.nullable])},
-    )
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, arrow) as writer:
-        writer.write_batch(pa.record_batch(defaults, schema=arrow))
-    return base64.b64encode(sink.getvalue().to_pybytes()).decode("ascii")
-
-
-def decode_schema(text: str) -> StreamSchema:
-    """The schema that ``encode_schema`` wrote."""
-    with pa.ipc.open_stream(base64.b64decode(text)) as reader:
-        arrow, row = reader.schema, reader.read_all()
-    required = set(json.loads(arrow.metadata[b"required"]))
-    columns = []
-    for number, field in enumerate(arrow):
-        facts = json.loads(field.metadata[b"column"])
-        default = row.column(number)[0] if facts.pop("has_default") else None
-        columns.append(Column(field.name, field.type, field.name not in required, **facts, default=default))
-    return StreamSchema(columns, json.loads(arrow.metadata[b"key"]))
-
-
 def _state(
     stream: str, table: str, mode: str, phase: str, since: str, schema_version: int, arrow_schema: str
 ) -> StreamState:
@@ -206,13 +168,6 @@ def _state(
         schema=decode_schema(arrow_schema),
         schema_version=schema_version,
     )
-
-
-def _readable(schema: StreamSchema) -> str:
-    columns = [
-        {"name": column.name, "type": str(column.type), "source": column.source_type} for column in schema.columns
-    ]
-    return json.dumps({"columns": columns, "key": list(schema.key)})
 
 
 def _checkpoint_values(checkpoint: Checkpoint) -> dict[str, object]:

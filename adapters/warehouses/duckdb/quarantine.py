@@ -8,8 +8,8 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
+from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.duckdb import sql
-from adapters.warehouses.duckdb.incoming import Stamp
 from pipeline.domain.loading import Target
 from pipeline.domain.quarantine import QUARANTINE_SCHEMA, STATUS_SUPERSEDED, STATUS_WAITING, Waiting
 

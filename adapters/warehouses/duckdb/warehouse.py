@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 import duckdb
 import pyarrow as pa
 
+from adapters.warehouses.changerows import as_changelog
 from adapters.warehouses.duckdb import compare, control, inspection, quarantine, sql, tables
 from adapters.warehouses.duckdb.connection import Database, first_row
-from adapters.warehouses.duckdb.incoming import as_changelog
 from adapters.warehouses.duckdb.load import DuckDBLoad, fence
 from adapters.warehouses.duckdb.rebuild import rebuild
 from adapters.warehouses.duckdb.types import widens

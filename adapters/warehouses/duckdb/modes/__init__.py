@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from adapters.warehouses.duckdb.incoming import Stamp
+from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.duckdb.modes import history, mirror, soft_delete
 from adapters.warehouses.duckdb.sql import Statement
 from pipeline.domain.loading import Target, Truncation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.warehouses.duckdb.incoming import Stamp
+from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.duckdb.sql import Statement, delete_matched, insert_state, staging
 from pipeline.domain.loading import Target, Truncation
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from adapters.warehouses.duckdb import build
-from adapters.warehouses.duckdb.control import decode_schema, encode_schema
 from adapters.warehouses.duckdb.warehouse import DuckDBWarehouse
+from adapters.warehouses.schemarecord import decode_schema, encode_schema
 from pipeline.domain.change import change_schema
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts

@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.duckdb import compare, modes, sql
-from adapters.warehouses.duckdb.incoming import Stamp
 from adapters.warehouses.duckdb.modes import history
 from adapters.warehouses.duckdb.sql import Statement
 from pipeline.domain.loading import Target, Truncation
