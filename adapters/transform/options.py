@@ -17,18 +17,31 @@ _ROOT = Path(__file__).resolve().parents[2]
 #: Where the product's own project is: in a checkout, and in an installed wheel.
 _PROJECTS = (_ROOT / "dbt", _ROOT / "entrypoints" / "project" / "dbt")
 
-#: How options of a Snowflake warehouse reach the profile; names as they are in dbt/profiles.yml.
+#: How options of a Snowflake warehouse reach the profile; variables as they are in dbt/profiles.yml.
 _SNOWFLAKE = {
     "account": "SNOWFLAKE_ACCOUNT",
-    "username": "SNOWFLAKE_USERNAME",
-    "password": "SNOWFLAKE_PASSWORD",
-    "private_key_path": "SNOWFLAKE_PRIVATE_KEY_PATH",
-    "private_key_passphrase": "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+    "user": "SNOWFLAKE_USERNAME",
     "authenticator": "SNOWFLAKE_AUTHENTICATOR",
+    "password": "SNOWFLAKE_PASSWORD",
+    "private_key": "SNOWFLAKE_PRIVATE_KEY",
+    "private_key_file": "SNOWFLAKE_PRIVATE_KEY_PATH",
+    "private_key_passphrase": "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
     "token": "SNOWFLAKE_TOKEN",
+    "workload_identity_provider": "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER",
+    "workload_identity_entra_resource": "SNOWFLAKE_WORKLOAD_IDENTITY_ENTRA_RESOURCE",
     "role": "SNOWFLAKE_ROLE",
     "warehouse": "SNOWFLAKE_WAREHOUSE",
     "database": "SNOWFLAKE_DATABASE",
+    "host": "SNOWFLAKE_HOST",
+    "port": "SNOWFLAKE_PORT",
+    "protocol": "SNOWFLAKE_PROTOCOL",
+}
+
+#: Options of ways to sign in that dbt-snowflake 1.12 does not have, and what to do instead.
+_NOT_IN_DBT = {
+    "connection": "Write account, user and a key or token into the warehouse section instead.",
+    "token_file": "Give the token itself, as ${file:...}, or the identity of AWS, AZURE or GCP.",
+    "oauth_client_id": "Use a key pair, a programmatic access token or a workload identity instead.",
 }
 
 
@@ -78,7 +91,7 @@ def parse(name: str, options: Mapping[str, object]) -> DbtOptions:
         select=_selection(options.get("select")),
         work=Path(str(options["work"])).absolute() if options.get("work") else None,
         environment={
-            **_environment(warehouse, path),
+            **_environment(name, warehouse, path),
             **(
                 {str(key): str(value) for key, value in environment.items()} if isinstance(environment, Mapping) else {}
             ),
@@ -101,11 +114,30 @@ def _selection(value: object) -> tuple[str, ...]:
     return tuple(value.split()) if isinstance(value, str) else tuple(str(part) for part in value)  # type: ignore[attr-defined] # the file's schema allows text or list only
 
 
-def _environment(warehouse: SystemSpec, path: Path | None) -> dict[str, str]:
+def _environment(name: str, warehouse: SystemSpec, path: Path | None) -> dict[str, str]:
     if path is not None:
         return {"DUCKDB_PATH": str(path)}
-    given = warehouse.options
-    return {name: str(given[option]) for option, name in _SNOWFLAKE.items() if given.get(option) is not None}
+    given = {option: str(value) for option, value in warehouse.options.items() if value not in (None, "")}
+    for option, hint in _NOT_IN_DBT.items():
+        if option in given:
+            raise ConfigError(
+                f"dbt cannot sign in to Snowflake by {option}",
+                where=f"transform {name}",
+                hint=f"{hint} Or leave out the transform section.",
+            )
+    if "private_key_file" in given:
+        given["private_key_file"] = str(Path(given["private_key_file"]).expanduser())
+    given["authenticator"] = _authenticator(given)
+    # All of them, so that nothing that the environment says beside the pipeline file gets in between.
+    return {variable: given.get(option, "") for option, variable in _SNOWFLAKE.items()}
+
+
+def _authenticator(given: Mapping[str, str]) -> str:
+    """dbt's word for the way to sign in; it tells passwords and keys by themselves."""
+    if "workload_identity_provider" in given:
+        return "workload_identity"
+    written = given.get("authenticator", "").lower()
+    return "" if written in {"snowflake", "snowflake_jwt"} else written
 
 
 def _number(options: Mapping[str, object], key: str, default: float) -> float:

@@ -54,16 +54,73 @@ def test_a_selection_may_be_one_text() -> None:
     assert parse("dbt", {"warehouse": warehouse, "select": "tag:a tag:b"}).select == ("tag:a", "tag:b")
 
 
-def test_a_snowflake_warehouse_reaches_the_profile_by_environment_variables_that_are_never_shown() -> None:
-    warehouse = SystemSpec("snowflake", "warehouse", {"account": "a", "username": "u", "password": "canary", "x": "y"})
-    options = parse("dbt", {"warehouse": warehouse})
-    assert options.environment == {
-        "SNOWFLAKE_ACCOUNT": "a",
-        "SNOWFLAKE_USERNAME": "u",
-        "SNOWFLAKE_PASSWORD": "canary",
+#: Every variable of the profile; the child gets all of them, so that its parent's environment cannot mix in.
+NAMES = [
+    *("ACCOUNT", "USERNAME", "AUTHENTICATOR", "PASSWORD", "PRIVATE_KEY", "PRIVATE_KEY_PATH", "PRIVATE_KEY_PASSPHRASE"),
+    *("TOKEN", "WORKLOAD_IDENTITY_PROVIDER", "WORKLOAD_IDENTITY_ENTRA_RESOURCE", "ROLE", "WAREHOUSE", "DATABASE"),
+    *("HOST", "PORT", "PROTOCOL"),
+]
+UNSET = {f"SNOWFLAKE_{name}": "" for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"user": "u", "password": "canary"}, {"USERNAME": "u", "PASSWORD": "canary"}),
+        (
+            {"user": "u", "authenticator": "snowflake", "password": "canary"},
+            {"USERNAME": "u", "PASSWORD": "canary"},
+        ),
+        (
+            {"user": "u", "private_key": "canary", "private_key_passphrase": "canary"},
+            {"USERNAME": "u", "PRIVATE_KEY": "canary", "PRIVATE_KEY_PASSPHRASE": "canary"},
+        ),
+        (
+            {"user": "u", "private_key_file": "/run/secrets/key.p8"},
+            {"USERNAME": "u", "PRIVATE_KEY_PATH": "/run/secrets/key.p8"},
+        ),
+        (
+            {"authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": "canary"},
+            {"AUTHENTICATOR": "programmatic_access_token", "TOKEN": "canary"},
+        ),
+        ({"authenticator": "oauth", "token": "canary"}, {"AUTHENTICATOR": "oauth", "TOKEN": "canary"}),
+        ({"authenticator": "externalbrowser", "user": "u"}, {"AUTHENTICATOR": "externalbrowser", "USERNAME": "u"}),
+        (
+            {"workload_identity_provider": "azure", "workload_identity_entra_resource": "api://x"},
+            {
+                "AUTHENTICATOR": "workload_identity",
+                "WORKLOAD_IDENTITY_PROVIDER": "azure",
+                "WORKLOAD_IDENTITY_ENTRA_RESOURCE": "api://x",
+            },
+        ),
+    ],
+)
+def test_a_snowflake_warehouse_reaches_the_profile_by_environment_variables_that_are_never_shown(
+    given: dict[str, object], expected: dict[str, str]
+) -> None:
+    place = {"account": "a", "database": "d", "role": "r", "warehouse": "w", "host": "h", "port": 1, "protocol": "http"}
+    options = parse("dbt", {"warehouse": SystemSpec("snowflake", "warehouse", {**place, **given, "retry_s": 5.0})})
+    placed = {"ACCOUNT": "a", "DATABASE": "d", "ROLE": "r", "WAREHOUSE": "w", "HOST": "h", "PORT": "1"}
+    assert options.environment == UNSET | {
+        f"SNOWFLAKE_{name}": value for name, value in {**placed, "PROTOCOL": "http", **expected}.items()
     }
     assert (options.target, options.duckdb_path) == ("snowflake", None)
     assert "canary" not in repr(options)
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"connection": "prod"}, "connection"),
+        ({"workload_identity_provider": "OIDC", "token_file": "/var/run/token"}, "token_file"),
+        ({"oauth_client_id": "c", "oauth_client_secret": "s"}, "oauth_client_id"),
+    ],
+)
+def test_a_way_to_sign_in_that_dbt_does_not_have_is_refused_by_its_name(given: dict[str, object], option: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse("dbt", {"warehouse": SystemSpec("snowflake", "warehouse", {"database": "d", **given})})
+    assert caught.value.what == f"dbt cannot sign in to Snowflake by {option}"
+    assert caught.value.hint.endswith("Or leave out the transform section.")
 
 
 @pytest.mark.parametrize("warehouse", [None, SystemSpec("memory", "warehouse")])
