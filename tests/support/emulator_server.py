@@ -18,6 +18,9 @@ def main() -> None:
     import fakesnow.server
     import uvicorn
 
+    from tests.support import emulator_dbt
+
+    emulator_dbt.install()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)

@@ -61,7 +61,9 @@ class SnowflakeShop:
         names = [
             str(name).lower()
             for (name,) in self.query(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'MARTS' ORDER BY table_name"
+                # Temporary tables, whose names have two underscores, do not end with their session in the emulator.
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'MARTS'"
+                " AND NOT contains(table_name, '__') ORDER BY table_name"
             )
         ]
         return {name: self._mart(name) for name in names}
