@@ -25,7 +25,8 @@ _CLASS = re.compile(
     r"|Internal|Interrupt|Invalid Input|IO|Mismatch Type|Not implemented|Out of Memory|Out of Range|Parser|Permission"
     r"|Sequence|Serialization|Syntax|TransactionContext|Transaction) Error)\b"
 )
-_SNOWFLAKE = re.compile(r"\b(\d{6} \([0-9A-Z]{5}\))")
+#: Snowflake's numbers and SQLSTATEs, at the beginning of its messages: further on, a value may look like one.
+_SNOWFLAKE = re.compile(r"(?:^|\n)\s*(\d{6} \([0-9A-Z]{5}\)):")
 
 
 def read(path: Path, *, seconds: float) -> TransformResult:

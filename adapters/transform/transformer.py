@@ -1,10 +1,10 @@
 """The transformer port over dbt: builds what is downstream of changed streams in one warm child process.
 
 What is promised of a mart when something fails: a model that fails keeps its previous table, and so does every model
-behind it. In DuckDB a model's tests run inside its transaction (macro ``audit``), so a table that fails a test of
-severity ``error`` never replaces the one before. Tests that compare a model with another one that
-it is not built from, and all tests in Snowflake (whose DDL commits by itself), run after the model: there
-the table is already in place when they fail, the failure is in the result, and models behind it are not built.
+behind it. A table that fails one of its tests of severity ``error`` never replaces the one before: in DuckDB they
+run inside the model's transaction (macro ``audit``), in Snowflake before anything is put in place (macros of
+``publishing``). Tests that compare a model with another one that it is not built from run after the model: there the
+table is already in place when they fail, the failure is in the result, and models behind it are not built.
 """
 
 from __future__ import annotations
@@ -122,6 +122,19 @@ class DbtTransformer:
                 f"the file is held by another process for more than {self._options.lock_timeout_s:g} s",
                 where=f"duckdb {self._options.duckdb_path}",
                 hint="Close the program that has it open, then start again.",
+            )
+        if answer["status"] == "unreachable":
+            return WarehouseUnreachable(
+                f"dbt could not reach Snowflake ({answer['error']})",
+                where=self._where,
+                hint="Check account, network and proxy, then start again.",
+            )
+        if answer["status"] == "refused":
+            return TransformFailed(
+                f"Snowflake refused what dbt asked for ({answer['error']})",
+                where=self._where,
+                hint="Check how the pipeline file's warehouse section signs in, and what its role may do.",
+                error_class=answer["error"],
             )
         variable = answer.get("variable")
         hint = f"Set the environment variable {variable}." if variable else ""

@@ -161,7 +161,23 @@ def _listen(requests: queue.Queue[dict[str, Any]], target: Path) -> None:
 
 def _failure(error: BaseException | None) -> dict[str, Any]:
     """Why dbt could not run: the error's class, and the environment variable where one is missing; no message."""
+    for link in _chain(error):
+        if type(link).__module__ == "snowflake.connector.errors":
+            return _refusal(link)
     return {"status": "failed", "error": type(error).__name__, "variable": getattr(error, "var", None)}
+
+
+def _refusal(error: BaseException) -> dict[str, Any]:
+    """Whether the service was out of reach, or said no: by the class and number of the driver's error."""
+    name, number = type(error).__name__, getattr(error, "errno", None)
+    status = "unreachable" if name == "OperationalError" else "refused"
+    return {"status": status, "error": f"{name} {number:06d}" if isinstance(number, int) else name}
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 if __name__ == "__main__":
