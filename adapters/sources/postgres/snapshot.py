@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import adbc_driver_manager.dbapi
 
 #: How much of a table one batch holds; the driver keeps about that much in memory.
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_BYTES = 4 * 1024 * 1024
 
 _BATCH_SIZE_OPTION = "adbc.postgresql.batch_size_hint_bytes"
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 #: How long to wait for a file that another process holds, unless ``wait_s`` says otherwise.
 WAIT_S = 30.0
 
-#: Options that are handed to DuckDB, and what they are without being told. Reading the source and working out what to
-#: load needs the other cores, and inserting from one Arrow table is no faster with more threads.
+#: Options that are handed to DuckDB, and what they are without being told. A write has work for two threads at most,
+#: and each takes memory.
 SETTINGS: dict[str, str | None] = {
-    "memory_limit": "256MB",
-    "threads": str(max(1, (os.cpu_count() or 2) // 2)),
+    "memory_limit": "192MB",
+    "threads": str(min(2, os.cpu_count() or 1)),
     "temp_directory": None,
 }
 

@@ -31,8 +31,13 @@ GAP_S = 0.03
 _LOCKED = "Could not set lock on file"
 _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
-#: Nothing may be fetched over the network; the extensions used are part of the library.
-_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+#: Nothing may be fetched over the network; the extensions used are part of the library. The order of rows in a table
+#: means nothing, and keeping it would leave each insert to one thread.
+_FIXED = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "preserve_insertion_order": "false",
+}
 
 
 class Database:
@@ -40,7 +45,7 @@ class Database:
 
     def __init__(self, path: Path, *, settings: Mapping[str, str], wait_s: float) -> None:
         self.path = path
-        self._settings = {**_OFFLINE, **settings}
+        self._settings = {**_FIXED, **settings}
         self._wait_s = wait_s
         self._turn = threading.Condition()
         self._connection: duckdb.DuckDBPyConnection | None = None

@@ -13,10 +13,11 @@ from types import TracebackType
 import duckdb
 import pyarrow as pa
 
+from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.duckdb import control, quarantine
 from adapters.warehouses.duckdb.applying import Applier
 from adapters.warehouses.duckdb.connection import Database, translated
-from adapters.warehouses.duckdb.incoming import Stamp
+from adapters.warehouses.duckdb.rowgroups import RowGroups
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import Fenced, WarehouseError
@@ -31,6 +32,7 @@ class DuckDBLoad:
         self._checkpoint = checkpoint
         self._started = time.monotonic()
         self._stamp = Stamp(checkpoint.load, checkpoint.at)
+        self._copies: dict[str, RowGroups] = {}
         self._connection: duckdb.DuckDBPyConnection | None = None
         with translated(database.path):
             self._connection = database.acquire()
@@ -48,17 +50,13 @@ class DuckDBLoad:
         self._end()
 
     def apply(self, step: LoadStep) -> None:
-        """Append the changes, then apply truncate and state."""
-        with self._running() as connection:
-            del connection
-            if step.changes.num_rows:
-                self._applier.append(step.target, step.changes, self._stamp)
-            if step.truncate is not None:
-                self._applier.truncate(step.target, step.truncate, self._stamp)
-            self._applier.apply(step.target, self._stamp.onto(step.state))
+        """Append the changes, then apply truncate and state; rows of a copy together with others of it."""
+        with self._running():
+            self._write(self._copies[step.target.table].add(step.changes) if step.is_copy else step)
 
     def replace(self, target: Target) -> None:
         """Begin a copy, and note it for later rebuilds."""
+        self._copies[target.table] = RowGroups(target)
         with self._running() as connection:
             self._applier.begin_copy(target)
             quarantine.supersede(connection, target, self._stamp)
@@ -68,8 +66,9 @@ class DuckDBLoad:
             )
 
     def finish_replace(self, target: Target) -> None:
-        """End a copy."""
+        """Write what is left of a copy, and end it."""
         with self._running():
+            self._write(self._copies.pop(target.table).rest())
             self._applier.end_copy(target, load=self._stamp.load, at=self._stamp.at)
 
     def quarantine(self, target: Target, rows: pa.Table) -> None:
@@ -93,6 +92,15 @@ class DuckDBLoad:
             control.write_audit(connection, self._checkpoint, time.monotonic() - self._started, dict(counts))
             connection.execute("COMMIT")
         self._end()
+
+    def _write(self, step: LoadStep | None) -> None:
+        if step is None:
+            return
+        if step.changes.num_rows:
+            self._applier.append(step.target, step.changes, self._stamp)
+        if step.truncate is not None:
+            self._applier.truncate(step.target, step.truncate, self._stamp)
+        self._applier.apply(step.target, self._stamp.onto(step.state))
 
     @contextmanager
     def _running(self) -> Iterator[duckdb.DuckDBPyConnection]:

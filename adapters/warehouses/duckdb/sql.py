@@ -8,17 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import attrs
+import pyarrow as pa
 
 from adapters.warehouses.duckdb.types import column_type, sql_type
 from pipeline.domain import naming
-from pipeline.domain.change import OLD_KEY, OP, UNCHANGED
+from pipeline.domain.change import OLD_KEY, OP, OPERATION_LABELS, UNCHANGED
 from pipeline.domain.loading import BASE_KEY, Target
 from pipeline.domain.schema import StreamSchema
+from pipeline.domain.stream import Mode
 from pipeline.domain.tables import (
+    CURRENT,
+    DELETED,
     LOAD,
     LOADED_AT,
     QUARANTINE_TABLE_SCHEMA,
     STAGING_METADATA,
+    VALID_FROM,
+    VALID_FROM_AT,
+    VALID_TO,
+    VALID_TO_AT,
     changelog_schema,
 )
 
@@ -29,6 +37,18 @@ RESOLVED = '"incoming_resolved"'
 FRESH = '"incoming_fresh"'
 
 METADATA = tuple(STAGING_METADATA.names)
+
+#: What follows from other columns where there is one row per key or change, and no tombstone.
+DERIVED = {
+    DELETED: "false",
+    VALID_FROM: '"_cdc_sequence"',
+    VALID_TO: "CAST(NULL AS DECIMAL(38,0))",
+    VALID_FROM_AT: '"_cdc_commit_at"',
+    VALID_TO_AT: "CAST(NULL AS TIMESTAMPTZ)",
+    CURRENT: "true",
+}
+
+_OPERATION_TYPE = f"ENUM ({', '.join(repr(label) for label in OPERATION_LABELS.to_pylist())})"
 
 
 @attrs.frozen
@@ -80,9 +100,18 @@ def same_key(target: Target, left: str, right: str) -> str:
     return " AND ".join(f"{left}.{quote(name)} = {right}.{quote(name)}" for name in target.schema.key)
 
 
+def stored_metadata(target: Target) -> tuple[str, ...]:
+    """The metadata columns that the target's staging table stores; mirror mode works the others out when it is read."""
+    return tuple(name for name in METADATA if target.mode is not Mode.MIRROR or name not in DERIVED)
+
+
 def create_staging(target: Target) -> str:
     """The staging table of the modes that have one."""
-    metadata = [f"{quote(field.name)} {sql_type(field.type)}" for field in STAGING_METADATA]
+    stored = stored_metadata(target)
+    metadata = [
+        _definition(field) + ("" if field.name in stored else f" GENERATED ALWAYS AS ({DERIVED[field.name]}) VIRTUAL")
+        for field in STAGING_METADATA
+    ]
     return f"CREATE TABLE {staging(target)} ({', '.join(_data_definitions(target.schema) + metadata)})"
 
 
@@ -90,8 +119,7 @@ def create_changelog(target: Target) -> str:
     """The changelog; an old key is kept as the JSON text that quarantine uses for keys."""
     definitions = _data_definitions(target.schema)
     for field in list(changelog_schema(target.schema))[len(definitions) :]:
-        kind = "JSON" if field.name == OLD_KEY else sql_type(field.type)
-        definitions.append(f"{quote(field.name)} {kind}")
+        definitions.append(f"{quote(OLD_KEY)} JSON" if field.name == OLD_KEY else _definition(field))
     return f"CREATE TABLE {changelog(target)} ({', '.join(definitions)})"
 
 
@@ -103,14 +131,11 @@ def create_quarantine(target: Target) -> str:
 
 def create_view(target: Target) -> str:
     """In append mode the staging table is a view over the changelog."""
+    derived = DERIVED | {DELETED: "\"_cdc_op\" IN ('delete', 'truncate')"}
+    metadata = ",\n    ".join(f"{text} AS {quote(name)}" for name, text in derived.items())
     return f"""CREATE OR REPLACE VIEW {staging(target)} AS
 SELECT {columns(target.schema.names)}, "_cdc_op", "_cdc_sequence", "_cdc_commit_at", "_cdc_load", "_cdc_loaded_at",
-    "_cdc_op" IN ('delete', 'truncate') AS "_cdc_deleted",
-    "_cdc_sequence" AS "_cdc_valid_from",
-    CAST(NULL AS DECIMAL(38,0)) AS "_cdc_valid_to",
-    "_cdc_commit_at" AS "_cdc_valid_from_at",
-    CAST(NULL AS TIMESTAMPTZ) AS "_cdc_valid_to_at",
-    true AS "_cdc_current"
+    {metadata}
 FROM {changelog(target)}"""
 
 
@@ -128,11 +153,13 @@ def append_changes(target: Target) -> str:
 
 def insert_state(target: Target, source: str, *, where: str = "") -> str:
     """Insert state rows as current rows of the staging table, deletes among them as tombstones."""
-    names = columns([*target.schema.names, *METADATA])
+    derived = DERIVED | {DELETED: "\"_cdc_op\" = 'delete'"}
+    stored = stored_metadata(target)
+    names = columns([*target.schema.names, *stored])
+    values = ", ".join(derived.get(name, quote(name)) for name in stored)
     condition = f"\nWHERE {where}" if where else ""
     return f"""INSERT INTO {staging(target)} ({names})
-SELECT {columns(target.schema.names)}, "_cdc_op", "_cdc_sequence", "_cdc_commit_at", "_cdc_load", "_cdc_loaded_at",
-    "_cdc_op" = 'delete', "_cdc_sequence", NULL, "_cdc_commit_at", NULL, true
+SELECT {columns(target.schema.names)}, {values}
 FROM {source}{condition}"""
 
 
@@ -182,6 +209,11 @@ WHERE NOT EXISTS (
 def is_filled(target: Target) -> str:
     """One row if the staging table has any."""
     return f"SELECT 1 FROM {staging(target)} LIMIT 1"
+
+
+def _definition(field: pa.Field) -> str:
+    kind = _OPERATION_TYPE if field.name == OP else sql_type(field.type)
+    return f"{quote(field.name)} {kind}"
 
 
 def _data_definitions(schema: StreamSchema) -> list[str]:

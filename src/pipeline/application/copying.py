@@ -24,6 +24,9 @@ from pipeline.domain.stream import StreamSpec
 from pipeline.ports.source import Snapshot
 from pipeline.ports.warehouse import Load, target_of
 
+#: How many pieces of a snapshot are read while others are written.
+READ_AHEAD = 4
+
 
 class Interrupted(PipelineError):
     """A stop was asked for in the middle of something that cannot be kept half done: the next start does it again."""
@@ -75,7 +78,7 @@ def copy_stream(session: Session, snapshot: Snapshot, state: StreamState, *, che
 
 
 def _fill(session: Session, load: Load, stream: StreamLoad, batches: Iterator[ChangeBatch]) -> None:
-    with ahead(batches) as pieces:
+    with ahead(batches, depth=READ_AHEAD) as pieces:
         for piece in pieces:
             if session.stop.is_set():
                 raise Interrupted(

@@ -53,6 +53,9 @@ class LoadStep:
 
     All base rows are read before any row is written, so that keys can be swapped within a piece.
     The old key of a key change appears as a row of its own, a delete, unless the key was given again.
+
+    ``is_copy`` says that the changes are rows of a snapshot, each key once: the state is the changes as they are, and
+    such steps of one copy may be put together (``planning.plan_copy``) as suits the warehouse.
     """
 
     target: Target
@@ -60,6 +63,7 @@ class LoadStep:
     state: pa.Table
     truncate: Truncation | None = None
     counts: StreamCounts = attrs.field(factory=StreamCounts)
+    is_copy: bool = False
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import assert_never
 
+import attrs
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,12 +58,13 @@ def plan_steps(target: Target, changes: pa.Table) -> tuple[LoadStep, ...]:
 
 def plan_copy(target: Target, changes: pa.Table) -> LoadStep:
     """The step that loads rows of a snapshot, which hold each key once: each change is a state as it is."""
+    schema = state_schema(target.schema)
     if target.mode is Mode.APPEND:
-        return _step(target, changes, state=state_schema(target.schema).empty_table(), applied=changes.num_rows)
-    base = pa.nulls(changes.num_rows, target.schema.key_type())
-    columns = [*changes.select(state_schema(target.schema).names[:-1]).columns, base]
-    state = pa.Table.from_arrays(columns, schema=state_schema(target.schema))
-    return _step(target, changes, state=state, applied=changes.num_rows)
+        state = schema.empty_table()
+    else:
+        base = pa.nulls(changes.num_rows, target.schema.key_type())
+        state = pa.Table.from_arrays([*changes.select(schema.names[:-1]).columns, base], schema=schema)
+    return attrs.evolve(_step(target, changes, state=state, applied=changes.num_rows), is_copy=True)
 
 
 def plan_repair(
