@@ -40,7 +40,7 @@
     {%- if key in own_key %}
         select cast({{ key }} as {{ type }}) as {{ key }} from {{ changelog }} where _cdc_load > {{ mart_load() }}
         union all
-        select cast({{ json_text('_cdc_old_key', key) }} as {{ type }}) as {{ key }}
+        select cast({{ old_key_text(key) }} as {{ type }}) as {{ key }}
         from {{ changelog }}
         where _cdc_load > {{ mart_load() }} and _cdc_old_key is not null
     {%- else %}
@@ -51,7 +51,7 @@
             from {{ changelog }}
             where _cdc_load > {{ mart_load() }}
             union
-            select {% for name in own_key %}{{ json_text('_cdc_old_key', name) }} as {{ name }}{{ ', ' if not loop.last }}{% endfor %}
+            select {% for name in own_key %}{{ old_key_text(name) }} as {{ name }}{{ ', ' if not loop.last }}{% endfor %}
             from {{ changelog }}
             where _cdc_load > {{ mart_load() }} and _cdc_old_key is not null
         ) as fresh

@@ -13,6 +13,20 @@
     {{ column }}:"{{ member }}"::varchar
 {%- endmacro %}
 
+{#- The text of a key column before the change, in a changelog; null where the change did not alter the key. -#}
+{% macro old_key_text(column) -%}
+    {{ adapter.dispatch('old_key_text')(column) }}
+{%- endmacro %}
+
+{% macro default__old_key_text(column) -%}
+    {{ json_text('_cdc_old_key', column) }}
+{%- endmacro %}
+
+{#- A text of JSON there. -#}
+{% macro snowflake__old_key_text(column) -%}
+    {{ json_text('parse_json(_cdc_old_key)', column) }}
+{%- endmacro %}
+
 {#- How many elements an array has; null for a null array. -#}
 {% macro array_count(column) -%}
     {{ adapter.dispatch('array_count')(column) }}

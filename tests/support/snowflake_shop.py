@@ -18,7 +18,7 @@ _TYPES = {
     "BIGINT": "NUMBER(38, 0)",
     "INTEGER": "NUMBER(38, 0)",
     "JSON": "VARIANT",
-    "VARCHAR[]": "VARIANT",
+    "VARCHAR[]": "ARRAY",
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ(6)",
 }
 
@@ -81,7 +81,7 @@ class SnowflakeShop:
         return self.query(f"SELECT {', '.join(columns)} FROM marts.{name} ORDER BY {places}")
 
     def _copy(self, file: duckdb.DuckDBPyConnection, name: str) -> None:
-        columns = [(column, _TYPES.get(kind, kind)) for column, kind, *_ in file.execute(f"DESCRIBE {name}").fetchall()]
+        columns = [(column, _type(column, kind)) for column, kind, *_ in file.execute(f"DESCRIBE {name}").fetchall()]
         self.query(f"CREATE OR REPLACE TABLE {name} ({', '.join(f'{column} {kind}' for column, kind in columns)})")
         texts = [_text(column, kind) for column, kind in columns]
         rows = file.execute(f"SELECT {', '.join(texts)} FROM {name}").fetchall()
@@ -94,8 +94,12 @@ class SnowflakeShop:
             )
 
 
+def _type(column: str, kind: str) -> str:
+    return "VARCHAR" if column == "_cdc_old_key" else _TYPES.get(kind, kind)
+
+
 def _text(column: str, kind: str) -> str:
-    if kind == "VARIANT":
+    if kind in {"VARIANT", "ARRAY"}:
         return f"CAST(to_json({column}) AS VARCHAR)"
     if kind == "FLOAT":  # Snowflake's has 64 bits: the digits of the exact value
         return f"CAST(CAST({column} AS DOUBLE) AS VARCHAR)"
@@ -103,4 +107,5 @@ def _text(column: str, kind: str) -> str:
 
 
 def _value(place: int, kind: str) -> str:
-    return f"PARSE_JSON(column{place})" if kind == "VARIANT" else f"CAST(column{place} AS {kind})"
+    text = f"column{place}"
+    return f"CAST({f'PARSE_JSON({text})' if kind in {'VARIANT', 'ARRAY'} else text} AS {kind})"
