@@ -18,8 +18,9 @@ def main() -> None:
     import fakesnow.server
     import uvicorn
 
-    from tests.support import emulator_dbt
+    from tests.support import emulator_account, emulator_dbt
 
+    emulator_account.install()
     emulator_dbt.install()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))

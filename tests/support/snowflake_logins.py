@@ -1,4 +1,6 @@
-"""A listener on loopback that takes the connector's sign-in requests, notes them, and answers as it was told."""
+"""A listener on loopback that takes the connector's requests, notes them, and answers as it was told: for what an
+emulator cannot be made to do, such as refusing a sign-in or showing grants.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import gzip
 import json
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -26,9 +29,36 @@ def refusal(code: int, message: str = "canary-7d3f") -> dict[str, object]:
     return {"success": False, "code": str(code), "message": message, "data": {}}
 
 
+def rows(*found: Mapping[str, str | datetime | None]) -> dict[str, object]:
+    """An answer to a statement: rows by the names of their columns, texts and instants."""
+    first: Mapping[str, object] = found[0] if found else {"name": None}
+    kinds = {name: "timestamp_ntz" if isinstance(value, datetime) else "text" for name, value in first.items()}
+    return {
+        "success": True,
+        "code": None,
+        "message": None,
+        "data": {
+            "rowtype": [
+                {"name": name, "type": kind, "nullable": True, "length": 1000, "precision": 0, "scale": 9}
+                for name, kind in kinds.items()
+            ],
+            "rowset": [[_sent(row[name]) for name in kinds] for row in found],
+            "total": len(found),
+            "returned": len(found),
+            "queryId": "01-query",
+            "queryResultFormat": "json",
+            "parameters": [],
+        },
+    }
+
+
+def _sent(value: str | datetime | None) -> str | None:
+    return f"{value.timestamp():.9f}" if isinstance(value, datetime) else value
+
+
 @attrs.frozen
 class Asked:
-    """A request: its path, the parameters in its address, and its ``data``."""
+    """A request: its path, the parameters in its address, and its ``data``, or the statement that it brings."""
 
     path: str
     parameters: Mapping[str, str]
@@ -36,16 +66,29 @@ class Asked:
 
 
 class Logins:
-    """The listener; a context manager. ``status`` and ``answer`` are what every sign-in is answered with."""
+    """The listener; a context manager. ``status`` and ``answer`` are what every sign-in is answered with, ``replies``
+    what a statement is: by its text, and no rows for others.
+    """
 
-    def __init__(self, answer: Mapping[str, object] = WELCOME, *, status: int = 200) -> None:
+    def __init__(
+        self,
+        answer: Mapping[str, object] = WELCOME,
+        *,
+        status: int = 200,
+        replies: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
         self.asked: list[Asked] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.asked, answer, status))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.asked, answer, status, replies or {}))
 
     @property
     def port(self) -> int:
         """Where it listens."""
         return int(self._server.server_address[1])
+
+    @property
+    def statements(self) -> list[str]:
+        """Every statement that came, in order."""
+        return [str(asked.data["sqlText"]) for asked in self.asked if "sqlText" in asked.data]
 
     @property
     def login(self) -> Asked:
@@ -64,7 +107,9 @@ class Logins:
         self._server.server_close()
 
 
-def _handler(asked: list[Asked], answer: Mapping[str, object], status: int) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    asked: list[Asked], answer: Mapping[str, object], status: int, replies: Mapping[str, Mapping[str, object]]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -73,10 +118,14 @@ def _handler(asked: list[Asked], answer: Mapping[str, object], status: int) -> t
             address = urlsplit(self.path)
             parameters = {key: values[0] for key, values in parse_qs(address.query).items()}
             is_form = "form" in (self.headers.get("Content-Type") or "")
-            data = {k: v[0] for k, v in parse_qs(body.decode()).items()} if is_form else _json(body).get("data") or {}
-            asked.append(Asked(address.path, parameters, data))
-            is_signing_in = address.path in {"/session/v1/login-request", "/session/authenticator-request"}
-            self._reply(answer if is_signing_in else {"access_token": "from-client"}, status if is_signing_in else 200)
+            data = {k: v[0] for k, v in parse_qs(body.decode()).items()} if is_form else _json(body)
+            asked.append(Asked(address.path, parameters, data.get("data") or data))
+            if address.path in {"/session/v1/login-request", "/session/authenticator-request"}:
+                self._reply(answer, status)
+            elif address.path == "/queries/v1/query-request":
+                self._reply(replies.get(str(data["sqlText"]), rows()), 200)
+            else:
+                self._reply({"success": True, "access_token": "from-client"}, 200)
 
         def _reply(self, content: Mapping[str, object], code: int) -> None:
             text = json.dumps(content).encode()
