@@ -12,10 +12,11 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -r
 quietly = trap 'rm -rf $(VENV); exit 130' INT; said=$$($(1) 2>&1) || { echo "$$said" >&2; $(2) exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo demo-snowflake test check bench lock clean
 
 help:
 	@echo "make demo    watch a shop flow from PostgreSQL into DuckDB and dbt marts"
+	@echo "make demo-snowflake  the same into Snowflake, emulated: no account needed"
 	@echo "make test    run all tests"
 	@echo "make check   check format, lint, types and import contracts; run the fast tests"
 	@echo "make bench   measure throughput, latency and memory"
@@ -24,6 +25,9 @@ help:
 
 demo: $(VENV)/.product
 	@$(PY) -m entrypoints.cli demo $(ARGS)
+
+demo-snowflake: $(VENV)/.test
+	@$(PY) -m tests.support.snowflake_demo $(ARGS)
 
 test: $(VENV)/.test
 	$(PY) -m pytest tests --ignore=tests/benchmarks -n $(WORKERS) --dist loadfile $(ARGS)

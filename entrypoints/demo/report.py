@@ -19,6 +19,7 @@ from entrypoints.cli.invocation import redactor
 from entrypoints.cli.output import shown
 from entrypoints.cli.plain import plain
 from entrypoints.cli.tables import console, transform_line, verify_table
+from pipeline.application.session import Session
 from pipeline.application.verify import VerifyResult
 from pipeline.ports.transformer import TransformResult
 
@@ -86,19 +87,17 @@ class Report:
             sys.stdout.flush()
 
 
-def next_steps(database: Path, *, log: Path, environment: Path | None) -> list[str]:
-    """Where the files are, and commands that work now."""
+def next_steps(session: Session, *, log: Path, environment: Path | None) -> list[str]:
+    """Where things are, and commands that work now."""
     python = _program()
-    query = "from marts.fct_daily_revenue order by 1 desc limit 3"
     lines = [
-        f"warehouse  {shown(database)}",
-        "           (DuckDB: schemas staging, changelog, quarantine, pipeline, stg, marts)",
+        *_warehouse(session),
         f"log        {shown(log)}",
         "",
         "Try next:",
         f"  {python} -m entrypoints.cli status shop",
         f"  {python} -m entrypoints.cli transform shop",
-        f"  {python} -c \"import duckdb; print(duckdb.connect('{shown(database)}', read_only=True).sql('{query}'))\"",
+        *_look(session, python),
     ]
     if environment is None:
         return [
@@ -117,6 +116,23 @@ def next_steps(database: Path, *, log: Path, environment: Path | None) -> list[s
         f"  {python} -m entrypoints.cli stream shop",
         f"  {python} -m entrypoints.cli verify shop",
     ]
+
+
+def _warehouse(session: Session) -> list[str]:
+    schemas = "schemas staging, changelog, quarantine, pipeline, stg, marts"
+    path = session.pipeline.warehouse.options.get("path")
+    if path is None:
+        return [f"warehouse  {session.warehouse.name}", f"           ({schemas})"]
+    return [f"warehouse  {shown(Path(str(path)))}", f"           (DuckDB: {schemas})"]
+
+
+def _look(session: Session, python: str) -> list[str]:
+    path = session.pipeline.warehouse.options.get("path")
+    if path is None:
+        return []
+    query = "from marts.fct_daily_revenue order by 1 desc limit 3"
+    file = shown(Path(str(path)))
+    return [f"  {python} -c \"import duckdb; print(duckdb.connect('{file}', read_only=True).sql('{query}'))\""]
 
 
 def _program() -> str:

@@ -34,7 +34,7 @@ from pipeline.application.stream import stream
 from pipeline.application.sync import SyncResult, sync
 from pipeline.application.transform import transform
 from pipeline.application.verify import VerifyResult, verify
-from pipeline.domain.errors import Differs, TransformFailed
+from pipeline.domain.errors import ConfigError, Differs, TransformFailed
 from pipeline.domain.stream import PipelineSpec
 from pipeline.ports.transformer import TransformResult
 
@@ -57,9 +57,10 @@ def run_demo(common: Common, *, seconds: float, rate: float, keep: bool) -> int:
         server = _start_server(stack)
         environment = {**os.environ, "SHOP_DSN": server.dsn("shop")}
         spec = load_pipeline(PIPELINE, settings, environment=environment, secrets=redactor().secrets).spec
-        database = _fresh(spec)
+        _clear_file(spec)
         metrics = LiveMetrics(SystemClock())
         session = stack.enter_context(opened(spec, logger=logs.logger(), metrics=(metrics,)))
+        _refuse_used(session)
         if session.transformer is not None:
             session.transformer.warm()  # dbt takes seconds to import; the shop and its snapshot take some too
         _fill_shop(server, report)
@@ -69,8 +70,9 @@ def run_demo(common: Common, *, seconds: float, rate: float, keep: bool) -> int:
         _build(session, report)
         _compare(session, report)
         report.mart(MART, session.warehouse.query(MART))
-        environment_file = _write_environment(database, server) if keep else None
-        report.end(next_steps(database, log=settings.log.folder / f"{PIPELINE}.log", environment=environment_file))
+        environment_file = _write_environment(settings.home / "var" / "demo", server) if keep else None
+        log = settings.log.folder / f"{PIPELINE}.log"
+        report.end(next_steps(session, log=log, environment=environment_file))
         while keep:
             time.sleep(1)
     return 0
@@ -155,17 +157,28 @@ def _compare(session: Session, report: Report) -> None:
         raise Differs("source and warehouse differ", where=f"pipeline {PIPELINE}", hint="See the table above.")
 
 
-def _fresh(spec: PipelineSpec) -> Path:
-    """The path of the demo's database, with nothing there."""
-    database = Path(str(spec.warehouse.options["path"]))
-    database.parent.mkdir(parents=True, exist_ok=True)
-    for path in (database, database.with_name(f"{database.name}.wal")):
-        path.unlink(missing_ok=True)
-    return database
+def _clear_file(spec: PipelineSpec) -> None:
+    """Remove what an earlier demo left, where the warehouse is a file."""
+    if "path" in spec.warehouse.options:
+        database = Path(str(spec.warehouse.options["path"]))
+        database.parent.mkdir(parents=True, exist_ok=True)
+        for path in (database, database.with_name(f"{database.name}.wal")):
+            path.unlink(missing_ok=True)
 
 
-def _write_environment(database: Path, server: EmbeddedPostgres) -> Path:
-    path = database.with_name("shop.env")
+def _refuse_used(session: Session) -> None:
+    """Refuse a warehouse that holds the pipeline's tables: they may be somebody's, and the demo's shop is a new one."""
+    if session.warehouse.checkpoint(session.group) is not None:
+        raise ConfigError(
+            f"the warehouse already holds what a pipeline {PIPELINE} loaded",
+            where=session.warehouse.name,
+            hint="Name another database, or drop its schemas staging, changelog, quarantine and pipeline.",
+        )
+
+
+def _write_environment(folder: Path, server: EmbeddedPostgres) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "shop.env"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         file.write(f"export SHOP_DSN={server.dsn('shop')}\n")
