@@ -78,7 +78,9 @@ class Logins:
         replies: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         self.asked: list[Asked] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.asked, answer, status, replies or {}))
+        self._signing_in = (answer, status)
+        self._replies = replies or {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
 
     @property
     def port(self) -> int:
@@ -96,6 +98,19 @@ class Logins:
         (login,) = [asked for asked in self.asked if asked.path == "/session/v1/login-request"]
         return login
 
+    def recover(self) -> None:
+        """Let everybody in from now on."""
+        self._signing_in = (WELCOME, 200)
+
+    def answer(self, asked: Asked) -> tuple[Mapping[str, object], int]:
+        """Note a request; what it is answered with, and the HTTP status."""
+        self.asked.append(asked)
+        if asked.path in {"/session/v1/login-request", "/session/authenticator-request"}:
+            return self._signing_in
+        if asked.path == "/queries/v1/query-request":
+            return self._replies.get(str(asked.data["sqlText"]), rows()), 200
+        return {"success": True, "access_token": "from-client"}, 200
+
     def __enter__(self) -> Logins:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
@@ -107,9 +122,7 @@ class Logins:
         self._server.server_close()
 
 
-def _handler(
-    asked: list[Asked], answer: Mapping[str, object], status: int, replies: Mapping[str, Mapping[str, object]]
-) -> type[BaseHTTPRequestHandler]:
+def _handler(logins: Logins) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -119,13 +132,7 @@ def _handler(
             parameters = {key: values[0] for key, values in parse_qs(address.query).items()}
             is_form = "form" in (self.headers.get("Content-Type") or "")
             data = {k: v[0] for k, v in parse_qs(body.decode()).items()} if is_form else _json(body)
-            asked.append(Asked(address.path, parameters, data.get("data") or data))
-            if address.path in {"/session/v1/login-request", "/session/authenticator-request"}:
-                self._reply(answer, status)
-            elif address.path == "/queries/v1/query-request":
-                self._reply(replies.get(str(data["sqlText"]), rows()), 200)
-            else:
-                self._reply({"success": True, "access_token": "from-client"}, 200)
+            self._reply(*logins.answer(Asked(address.path, parameters, data.get("data") or data)))
 
         def _reply(self, content: Mapping[str, object], code: int) -> None:
             text = json.dumps(content).encode()

@@ -17,6 +17,8 @@ from adapters.warehouses.snowflake.session import open_session
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.finding import Finding, Level
 
+#: Somebody is waiting for the answer: not as long as a load would go on trying.
+PATIENCE_S = 5.0
 #: A key pair's token is good for a minute, so a clock that is off by half of that is a warning.
 CLOCK_S = 30.0
 #: Longer idle times are billed without work; the least that is billed for each resume is a minute anyway.
@@ -32,7 +34,7 @@ def inspect(options: SnowflakeOptions) -> tuple[Finding, ...]:
     """Findings about signing in, role, warehouse, database, privileges, leftover files and clock."""
     found = list(_connection(options))
     try:
-        session = open_session(options, tag="doctor")
+        session = open_session(attrs.evolve(options, retry_s=min(PATIENCE_S, options.retry_s)), tag="doctor")
     except PipelineError as error:
         return (*found, Finding.of(error, "snowflake_signin"))
     try:

@@ -15,13 +15,13 @@ from adapters.warehouses.snowflake import signin
 from adapters.warehouses.snowflake.signin import KeyUnusable, Trouble
 from pipeline.domain.errors import ConfigError
 
-RETRY_S = 120.0
+RETRY_S = 60.0
 STATEMENT_TIMEOUT_S = 3600.0
 LOCK_TIMEOUT_S = 60.0
 UPLOAD_THREADS = 4
 
-#: How long one try to sign in may take; trying again is up to ``retry_s``.
-LOGIN_TIMEOUT_S = 30
+#: How long one try to sign in may take; see ``patience``.
+LOGIN_TIMEOUT_S = 15
 APPLICATION = "realtime_data_pipeline"
 
 _PLACE = ("account", "host", "port", "protocol", "role", "warehouse", "database")
@@ -36,7 +36,7 @@ class SnowflakeOptions:
 
     ``connect`` are the keyword arguments of ``snowflake.connector.connect``, secrets inside; ``place`` is the account
     and the database, for messages. ``transient_changelogs`` makes changelogs without Fail-safe. ``upload_threads``
-    upload files at a time. Seconds: ``retry_s`` to go on trying after errors that may pass, ``statement_timeout_s``
+    upload files at a time. Seconds: ``retry_s`` to send a request again while nobody answers, ``statement_timeout_s``
     for one statement, ``lock_timeout_s`` for locks that other sessions hold. ``work_folder`` takes files on their way
     to the stage (None: the system's temporary folder).
     """
@@ -96,7 +96,7 @@ def _options(given: Mapping[str, object], sign_in: Mapping[str, object]) -> Snow
         **sign_in,
         "application": APPLICATION,
         "login_timeout": LOGIN_TIMEOUT_S,
-        "network_timeout": max(1, math.ceil(waits["retry_s"])),
+        "network_timeout": max(1, math.ceil(waits["retry_s"])),  # for so long the connector sends a request again
         "platform_detection_timeout_seconds": 0.0,  # else each sign-in asks the clouds' metadata services where it runs
     }
     account = given.get("account") or given["connection"]

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from adapters.warehouses.snowflake.errors import translated
 from adapters.warehouses.snowflake.options import SnowflakeOptions
+from adapters.warehouses.snowflake.patience import persevere
 from adapters.warehouses.snowflake.statement import Statement, literal
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class Session:
 
 
 def open_session(options: SnowflakeOptions, *, tag: str = "") -> Session:
-    """Sign in. ``tag`` says what the session is for; it is added to the tag that the query history shows.
+    """Sign in, trying for up to ``retry_s`` while nobody answers. ``tag`` says what the session is for; it is added to
+    the tag that the query history shows.
 
     Raises ``WarehouseUnreachable``, ``WarehouseRejected`` or ``WarehouseError``.
     """
@@ -124,6 +126,9 @@ def open_session(options: SnowflakeOptions, *, tag: str = "") -> Session:
         "STATEMENT_TIMEOUT_IN_SECONDS": int(options.statement_timeout_s),
         "LOCK_TIMEOUT": int(options.lock_timeout_s),
     }
-    with translated(options.place):
-        connection = connect(**options.connect, paramstyle="qmark", autocommit=True, session_parameters=parameters)
-    return Session(connection, options.place)
+
+    def sign_in() -> SnowflakeConnection:
+        with translated(options.place):
+            return connect(**options.connect, paramstyle="qmark", autocommit=True, session_parameters=parameters)
+
+    return Session(persevere(sign_in, retry_s=options.retry_s), options.place)

@@ -115,12 +115,9 @@ def test_a_password_is_warned_of() -> None:
     assert [finding.level for finding in findings if finding.check == "snowflake_password"] == [Level.WARNING]
 
 
-def test_a_connection_that_is_not_encrypted_is_warned_of_unless_it_stays_on_this_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_connection_that_is_not_encrypted_is_warned_of_unless_it_stays_on_this_machine() -> None:
     assert told(found(account()), "snowflake_tls") == []
-    monkeypatch.setattr("adapters.warehouses.snowflake.options.LOGIN_TIMEOUT_S", 1)
-    findings = found(account(), host="emulator.invalid")
+    findings = found(account(), host="emulator.invalid", retry_s=1)
     assert [(finding.check, finding.level, finding.unreachable) for finding in findings] == [
         ("snowflake_tls", Level.WARNING, False),
         ("snowflake_signin", Level.ERROR, True),

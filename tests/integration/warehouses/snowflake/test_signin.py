@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -199,6 +200,22 @@ def test_a_refused_sign_in_says_why_by_its_number_and_never_by_the_services_text
     assert len(logins.asked) == 1  # tried once: more tries would lock the user
 
 
+def test_a_service_that_is_busy_is_asked_again_for_as_long_as_retry_says() -> None:
+    started = time.monotonic()
+    with Logins(status=503) as logins, pytest.raises(WarehouseUnreachable):
+        sign_in(at(logins, user="loader", password="p", retry_s=2.5))
+    assert time.monotonic() - started >= 2.5
+    assert len(logins.asked) >= 3
+
+
+def test_a_service_that_comes_back_meanwhile_is_signed_in_to() -> None:
+    with Logins(status=503) as busy:
+        options = parse("warehouse", at(busy, user="loader", password="p", retry_s=20))
+        threading.Timer(1.5, busy.recover).start()
+        open_session(options).close()
+    assert "/session" in {asked.path for asked in busy.asked}  # signed out of what it signed in to
+
+
 def _nobody_listens(options: dict[str, object]) -> dict[str, object]:
     with Logins() as logins:
         return {**options, "port": logins.port}  # free again once it is closed
@@ -216,10 +233,9 @@ def _no_such_host(options: dict[str, object]) -> dict[str, object]:
     ],
 )
 def test_an_address_where_nobody_answers_is_unreachable(
-    monkeypatch: pytest.MonkeyPatch, lead: Callable[[dict[str, object]], dict[str, object]], what: str
+    lead: Callable[[dict[str, object]], dict[str, object]], what: str
 ) -> None:
-    monkeypatch.setattr("adapters.warehouses.snowflake.options.LOGIN_TIMEOUT_S", 1)
-    place = {"account": "acme-eu", "database": "RAW", "host": "127.0.0.1", "protocol": "http"}
+    place = {"account": "acme-eu", "database": "RAW", "host": "127.0.0.1", "protocol": "http", "retry_s": 1}
     with pytest.raises(WarehouseUnreachable) as caught:
         sign_in(lead({**place, "user": "loader", "password": "p"}))
     assert (caught.value.what, caught.value.exit_code) == (what, 3)
@@ -233,8 +249,7 @@ def test_an_address_where_nobody_answers_is_unreachable(
         (503, "the account gave no answer (OperationalError 250001)"),
     ],
 )
-def test_an_address_that_is_no_account_is_unreachable(monkeypatch: pytest.MonkeyPatch, status: int, what: str) -> None:
-    monkeypatch.setattr("adapters.warehouses.snowflake.options.LOGIN_TIMEOUT_S", 1)
+def test_an_address_that_is_no_account_is_unreachable(status: int, what: str) -> None:
     with Logins(status=status) as logins, pytest.raises(PipelineError) as caught:
         sign_in(at(logins, user="loader", password="p", retry_s=1))
     assert (caught.value.what, caught.value.kind) == (what, ErrorKind.UNREACHABLE)
