@@ -26,6 +26,8 @@ APPLICATION = "realtime_data_pipeline"
 
 _PLACE = ("account", "host", "port", "protocol", "role", "warehouse", "database")
 _SECONDS = {"retry_s": RETRY_S, "statement_timeout_s": STATEMENT_TIMEOUT_S, "lock_timeout_s": LOCK_TIMEOUT_S}
+#: The service counts whole seconds, and takes none for "no limit".
+_LEAST_S = {"retry_s": 0.0, "statement_timeout_s": 1.0, "lock_timeout_s": 1.0}
 _OTHERS = ("transient_changelogs", "upload_threads", "work_folder", *_SECONDS)
 _PROTOCOLS = ("https", "http")
 
@@ -125,8 +127,8 @@ def _troubles(given: Mapping[str, object]) -> Iterator[Trouble]:
         if key in given and not _is_whole(given[key], least):
             yield key, f"is no whole number of {least} or more", ""
     for key in _SECONDS:
-        if key in given and not _is_seconds(given[key]):
-            yield key, "is no number of seconds above zero", ""
+        if key in given and not _is_seconds(given[key], _LEAST_S[key]):
+            yield key, f"is no number of seconds from {_LEAST_S[key]:g} on", ""
     if _truth(given.get("transient_changelogs", False)) is None:
         yield "transient_changelogs", "is neither true nor false", ""
 
@@ -147,9 +149,9 @@ def _is_whole(value: object, least: int) -> bool:
     return not isinstance(value, bool) and text.isascii() and text.isdigit() and int(text) >= least
 
 
-def _is_seconds(value: object) -> bool:
+def _is_seconds(value: object, least_s: float) -> bool:
     try:
-        return 0 < float(str(value)) < math.inf
+        return least_s <= float(str(value)) < math.inf
     except ValueError:
         return False
 

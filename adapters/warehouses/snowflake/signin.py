@@ -10,6 +10,8 @@ from pathlib import Path
 
 import attrs
 
+from pipeline.domain.errors import Missing
+
 #: An option that is wrong: its name, what is wrong with it, and what to do.
 Trouble = tuple[str, str, str]
 
@@ -115,7 +117,7 @@ def troubles(way: Way, given: Mapping[str, object]) -> Iterator[Trouble]:
 def arguments(way: Way, given: Mapping[str, object]) -> dict[str, object]:
     """The keyword arguments of ``snowflake.connector.connect`` for ``way``; secrets inside.
 
-    Raises ``KeyUnusable`` for a private key that cannot be read.
+    Raises ``KeyUnusable`` for a private key that cannot be read, ``Missing`` without the library that reads keys.
     """
     made: dict[str, object] = {"authenticator": way.authenticator} if way.authenticator else {}
     for option, argument in _ARGUMENTS.items():
@@ -187,9 +189,15 @@ def _key(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def _der(option: str, pem: bytes, passphrase: str | None) -> bytes:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
+    try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives import serialization
+    except ModuleNotFoundError as error:
+        raise Missing(
+            "signing in with a key needs cryptography, which is not installed",
+            where="warehouse snowflake",
+            hint="Install it with: pip install 'realtime-data-pipeline[snowflake]'",
+        ) from error
     hint = "Make one with: openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PEM -out rsa_key.p8"
     try:
         key = serialization.load_pem_private_key(pem, password=passphrase.encode() if passphrase else None)

@@ -89,7 +89,7 @@ def test_everything_wrong_is_told_at_once() -> None:
         "port": 0,
         "upload_threads": True,
         "retry_s": "soon",
-        "lock_timeout_s": 0,
+        "lock_timeout_s": 0.5,
         "statement_timeout_s": float("inf"),
         "transient_changelogs": "perhaps",
     }
@@ -108,9 +108,9 @@ def test_everything_wrong_is_told_at_once() -> None:
         "  protocol is not known; allowed: https, http.\n"
         "  port is no whole number of 1 or more.\n"
         "  upload_threads is no whole number of 1 or more.\n"
-        "  retry_s is no number of seconds above zero.\n"
-        "  statement_timeout_s is no number of seconds above zero.\n"
-        "  lock_timeout_s is no number of seconds above zero.\n"
+        "  retry_s is no number of seconds from 0 on.\n"
+        "  statement_timeout_s is no number of seconds from 1 on.\n"
+        "  lock_timeout_s is no number of seconds from 1 on.\n"
         "  transient_changelogs is neither true nor false.\n"
         "  account is missing. Set it, or the environment variable SNOWFLAKE_ACCOUNT, to ORGANIZATION-ACCOUNT.\n"
         "  authenticator is missing: nothing says how to sign in. Give one of password, private_key, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.warehouses.snowflake.options import parse
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, Missing
 
 PLACE: dict[str, object] = {"account": "acme-eu", "database": "RAW"}
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -257,3 +258,11 @@ def test_no_secret_is_shown_by_options_or_refusals() -> None:
             parse("warehouse", {**PLACE, **given})
         assert canary not in str(caught.value)
         assert canary not in str(caught.value.facts)
+
+
+def test_a_key_without_the_extra_installed_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("cryptography.exceptions", "cryptography.hazmat.primitives"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(Missing) as caught:
+        parse("warehouse", {**PLACE, "user": "u", "private_key": pem()})
+    assert "realtime-data-pipeline[snowflake]" in caught.value.hint
