@@ -10,37 +10,38 @@ import pyarrow as pa
 
 from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.duckdb import sql
+from adapters.warehouses.duckdb.relay import relayed
 from pipeline.domain.loading import Target
 from pipeline.domain.quarantine import QUARANTINE_SCHEMA, STATUS_SUPERSEDED, STATUS_WAITING, Waiting
 
 
 def insert(connection: duckdb.DuckDBPyConnection, target: Target, rows: pa.Table, stamp: Stamp) -> None:
     """Set rows apart."""
-    connection.register("incoming_quarantine", rows)
     names = sql.columns(QUARANTINE_SCHEMA.names)
-    connection.execute(
-        f"""INSERT INTO {sql.quarantine(target)} ({names}, status, load, quarantined_at)
-SELECT {names}, $status, $load, $at FROM incoming_quarantine""",
-        {"status": STATUS_WAITING, "load": stamp.load, "at": stamp.at},
-    )
+    with relayed(connection, rows) as incoming:
+        connection.execute(
+            f"""INSERT INTO {sql.quarantine(target)} ({names}, status, load, quarantined_at)
+SELECT {names}, $status, $load, $at FROM {incoming}""",
+            {"status": STATUS_WAITING, "load": stamp.load, "at": stamp.at},
+        )
 
 
 def settle(connection: duckdb.DuckDBPyConnection, target: Target, settled: pa.Table, stamp: Stamp) -> None:
     """Give waiting rows the status of the first line that concerns them."""
     numbered = settled.append_column("number", pa.array(range(settled.num_rows), pa.int64()))
-    connection.register("incoming_settled", numbered)
-    connection.execute(
-        f"""UPDATE {sql.quarantine(target)} AS q
+    with relayed(connection, numbered) as incoming:
+        connection.execute(
+            f"""UPDATE {sql.quarantine(target)} AS q
 SET status = chosen.status, settled_load = $load, settled_at = $at
 FROM (
     SELECT w.rowid AS waiting_row, arg_min(s.status, s.number) AS status
     FROM {sql.quarantine(target)} AS w
-    JOIN incoming_settled AS s ON (s.key IS NULL OR s.key = w.key) AND w.sequence < s.before
+    JOIN {incoming} AS s ON (s.key IS NULL OR s.key = w.key) AND w.sequence < s.before
     WHERE w.status = $waiting GROUP BY w.rowid
 ) AS chosen
 WHERE q.rowid = chosen.waiting_row""",
-        {"load": stamp.load, "at": stamp.at, "waiting": STATUS_WAITING},
-    )
+            {"load": stamp.load, "at": stamp.at, "waiting": STATUS_WAITING},
+        )
 
 
 def supersede(connection: duckdb.DuckDBPyConnection, target: Target, stamp: Stamp) -> None:

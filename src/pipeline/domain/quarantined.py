@@ -63,7 +63,8 @@ _BYTES_AT_A_TIME = 128 * 1024 * 1024
 class Waiting:
     """The keys (canonical JSON, as in ``QUARANTINE_SCHEMA``) of a stream's rows that wait in quarantine.
 
-    ``moved`` are those among them, old and new, that a waiting key change leads from or to.
+    ``moved`` are those among them, old and new, that a waiting key change leads from or to. Held in memory whole, some
+    two hundred bytes a key: what bounds them is how many keys wait at once, not P11.
     """
 
     keys: frozenset[str] = frozenset()

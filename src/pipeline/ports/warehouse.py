@@ -171,7 +171,10 @@ class Warehouse(Protocol):
         ...
 
     def differences(self, target: Target, rows: Iterable[pa.Table]) -> tuple[pa.Table, pa.Table]:
-        """For repair: (rows that are missing or changed, as they should be; the keys of rows that should not exist)."""
+        """For repair: (rows that are missing or changed, as they should be; the keys of rows that should not exist).
+
+        Both are held in memory whole: of a table that differs everywhere, copying it again is the way.
+        """
         ...
 
     def current(self, target: Target) -> pa.Table:
