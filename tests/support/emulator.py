@@ -85,7 +85,7 @@ class Emulator:
         self._ask("drop", {"database": database})
 
     def _ask(self, what: str, body: Mapping[str, object]) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - our own child on loopback
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/emulator/{what}", data=json.dumps(body).encode()
         )
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - see above

@@ -1,33 +1,181 @@
 """The emulator's process: serves fakesnow with our shims on a free loopback port, which it prints first.
 
 The gaps of its SQL are mended in ``emulator_sql``. Here is what belongs to the wire: which statements arrived, answers
-that are kept for requests sent again, and scripted faults.
+that are kept for requests sent again (as the service keeps them, by request id), and scripted faults.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import itertools
+import json
+import logging
 import os
+import re
 import signal
 import socket
 import sys
 import threading
+import warnings
+from typing import Any
+
+import attrs
+import fakesnow.server
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.support import emulator_account, emulator_dbt, emulator_sql
+
+#: ``answer_lost``: the statement is done, but no answer ever arrives; ``answer_late``: the first answer is lost, the
+#: request sent again gets it; ``not_arrived``: it is never done; ``killed``: somebody ended it; ``session_gone``: the
+#: service knows the session no more, and its transaction is rolled back.
+FAULTS = ("answer_lost", "answer_late", "not_arrived", "killed", "session_gone")
+
+_numbers = itertools.count(1001)
+
+
+@attrs.define
+class _Session:
+    number: int
+    database: str
+    seen: list[dict[str, Any]]
+    turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+
+
+@attrs.define
+class _Fault:
+    database: str
+    pattern: re.Pattern[str]
+    kind: str
+    count: int
+    requests: set[str] = attrs.field(factory=set)
+
+
+_sessions: dict[str, _Session] = {}
+_seen: dict[str, list[dict[str, Any]]] = {}
+_faults: list[_Fault] = []
+_answers: dict[str, asyncio.Future[Response]] = {}
+
+
+class _Dropped(Response):
+    """No answer: the connection ends in the middle of one."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise ConnectionAbortedError
+
+
+async def login(request: Request) -> Response:
+    """Sign in, with a number for the session."""
+    answer = await fakesnow.server.login_request(request)
+    told = json.loads(answer.body)
+    token = told["data"]["token"]
+    database = (request.query_params.get("databaseName") or "").strip('"').upper()
+    session = _Session(next(_numbers), database, _seen.setdefault(database, []))
+    _sessions[token] = session
+    emulator_sql.register(fakesnow.server.sessions[token], session.number)
+    told["data"]["sessionId"] = session.number
+    return JSONResponse(told)
+
+
+async def query(request: Request) -> Response:
+    """Run a statement once for each request id, however often it is sent."""
+    token = request.headers.get("Authorization", "")[17:-1]
+    session, known = _sessions.get(token), request.query_params.get("requestId", "")
+    if session is None:
+        return await fakesnow.server.query_request(request)
+    body = await request.body()
+    told = json.loads(gzip.decompress(body) if request.headers.get("Content-Encoding") == "gzip" else body)
+    text = told["sqlText"]
+    fault = _fault_of(session, text, known)
+    if fault == "not_arrived":
+        return _Dropped()
+    if fault == "killed":
+        session.seen.append({"session": session.number, "text": text, "error": 604})
+        return _refusal("000604", "SQL execution canceled")
+    if fault == "session_gone":
+        fakesnow.server.sessions.pop(token)._duck_conn.close()
+        return _refusal("390114", "Authentication token has expired. The user must authenticate again.")
+    if known not in _answers:
+        _answers[known] = asyncio.get_running_loop().create_future()
+        record = {"session": session.number, "text": text, "error": None}
+        session.seen.append(record)
+        async with session.turn:  # fakesnow has one connection for a session, which takes one statement at a time
+            answer = await fakesnow.server.query_request(request)
+        result = json.loads(answer.body)
+        if not result.get("success"):
+            record["error"] = int(result["code"])
+        _answers[known].set_result(answer)
+    answer = await _answers[known]
+    return _Dropped() if fault else answer
+
+
+async def seen(request: Request) -> Response:
+    """Which statements arrived from sessions of a database."""
+    return JSONResponse(_seen.get(json.loads(await request.body())["database"], []))
+
+
+async def fault(request: Request) -> Response:
+    """Script a fault."""
+    told = json.loads(await request.body())
+    if told["kind"] not in FAULTS:
+        raise ValueError(told["kind"])
+    _faults.append(_Fault(told["database"], re.compile(told["pattern"]), told["kind"], told["count"]))
+    return JSONResponse({})
+
+
+async def drop(request: Request) -> Response:
+    """Forget a database and its sessions."""
+    database = json.loads(await request.body())["database"]
+    for token in [token for token, session in _sessions.items() if session.database == database]:
+        _sessions.pop(token)
+        connection = fakesnow.server.sessions.pop(token, None)
+        if connection is not None:
+            connection._duck_conn.close()
+    _seen.pop(database, None)
+    _answers.clear()
+    fakesnow.server.shared_fs.duck_conn.execute(f'DETACH DATABASE IF EXISTS "{database}"')
+    return JSONResponse({})
+
+
+def _fault_of(session: _Session, text: str, request: str) -> str | None:
+    for scripted in _faults:
+        if scripted.database != session.database:
+            continue
+        if request in scripted.requests:
+            return None if scripted.kind == "answer_late" else scripted.kind
+        if scripted.count and scripted.pattern.search(text):
+            scripted.count -= 1
+            scripted.requests.add(request)
+            return scripted.kind
+    return None
+
+
+def _refusal(code: str, message: str) -> Response:
+    return JSONResponse({"data": {}, "code": code, "message": message, "success": False})
 
 
 def main() -> None:
     """Serve until the parent goes away or asks to stop."""
-    import fakesnow.server
-    import uvicorn
-
-    from tests.support import emulator_account, emulator_dbt
-
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    emulator_sql.install()
     emulator_account.install()
     emulator_dbt.install()
+    replaced = {"/session/v1/login-request": login, "/queries/v1/query-request": query}
+    routes = fakesnow.server.app.router.routes
+    routes[:] = [route for route in routes if route.path not in replaced]
+    routes += [Route(path, endpoint, methods=["POST"]) for path, endpoint in replaced.items()]
+    routes += [Route(f"/emulator/{made.__name__}", made, methods=["POST"]) for made in (seen, fault, drop)]
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    config = uvicorn.Config(fakesnow.server.app, log_level="critical", access_log=False)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(fakesnow.server.app, log_level="critical", access_log=False))
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - the parent reads it
     server.run(sockets=[listener])
 

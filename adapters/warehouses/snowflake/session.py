@@ -66,7 +66,12 @@ class Session:
     def query(self, statement: Statement) -> pa.Table:
         """Run a query; its result with the connector's Arrow types, timestamps in microseconds."""
         with self._run(statement) as cursor:
-            return cursor.fetch_arrow_all(force_return_table=True, force_microsecond_precision=True)
+            # the connector could put the pieces together itself, but only where pandas is installed
+            tables = list(cursor.fetch_arrow_batches(force_microsecond_precision=True))
+            if tables:
+                return pa.concat_tables(tables, promote_options="permissive")
+            names = [column.name for column in cursor.description]
+            return pa.Table.from_arrays([pa.nulls(0) for _ in names], names=names)
 
     def batches(self, statement: Statement) -> Iterator[pa.Table]:
         """As ``query``, in pieces of bounded size; nothing else runs on the session meanwhile (P11)."""
@@ -129,6 +134,12 @@ def open_session(options: SnowflakeOptions, *, tag: str = "") -> Session:
 
     def sign_in() -> SnowflakeConnection:
         with translated(options.place):
-            return connect(**options.connect, paramstyle="qmark", autocommit=True, session_parameters=parameters)
+            return connect(
+                **options.connect,
+                paramstyle="qmark",
+                autocommit=True,
+                arrow_number_to_decimal=True,  # else numbers with decimals come as floating point
+                session_parameters=parameters,
+            )
 
     return Session(persevere(sign_in, retry_s=options.retry_s), options.place)

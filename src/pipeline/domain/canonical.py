@@ -124,6 +124,17 @@ def decode_rows(schema: StreamSchema, rows: Iterable[str | None]) -> Decoded:
     return Decoded(pa.table(arrays), tuple(misfits))
 
 
+def decode_values(kind: pa.DataType, texts: Iterable[str | None]) -> pa.Array:
+    """The values of ``kind`` from their JSON literals (the inverse of ``valuetext.literals``), null where null.
+
+    Raises ``ValueError`` for a text that is no value of ``kind``.
+    """
+    documents = [
+        None if text is None else json.loads(text, parse_float=str, parse_int=str, parse_constant=str) for text in texts
+    ]
+    return pa.array([_read(kind, document) for document in documents], kind)
+
+
 def _members(text: str) -> list[tuple[str, str]]:
     """The members of a JSON object without blanks: each name, and its value's text."""
     decoder, at = json.JSONDecoder(), 1

@@ -1,0 +1,328 @@
+"""The pipeline's own tables: a checkpoint for each group, stream states, migrations, copies and the audit of loads.
+
+Which of them change together is told in ``load`` and ``warehouse``. Rows of loads are only ever inserted, so that
+groups do not wait for each other; what is updated (states, marts) changes rarely.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from adapters.warehouses.schemarecord import decode_schema, encode_schema, readable_schema
+from adapters.warehouses.snowflake import sql
+from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote, stored
+from adapters.warehouses.snowflake.types import BOUND_INSTANT, INSTANT
+from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.naming import PIPELINE
+from pipeline.domain.position import Position
+from pipeline.domain.stream import Mode
+
+_COUNTS = tuple(field.name for field in attrs.fields(StreamCounts))
+_INTEGER = "NUMBER(38,0)"
+
+#: Created by ``setup``. ``copies`` tells which loads copied a stream anew; ``loads`` has a row per stream and load, and
+#: one without a stream for a load of none.
+TABLES: dict[str, dict[str, str]] = {
+    "intentions": {"group": "VARCHAR"},
+    "streams": {
+        "group": "VARCHAR",
+        "stream": "VARCHAR",
+        "table_name": "VARCHAR",
+        "mode": "VARCHAR",
+        "phase": "VARCHAR",
+        "since": "VARCHAR",
+        "schema_version": _INTEGER,
+        "schema": "VARCHAR",
+        "arrow_schema": "VARCHAR",
+    },
+    "migrations": {"table_name": "VARCHAR", "schema_version": _INTEGER, "change": "VARCHAR", "at": INSTANT},
+    "copies": {"table_name": "VARCHAR", "load": _INTEGER, "at": INSTANT},
+    "loads": {
+        "group": "VARCHAR",
+        "load": _INTEGER,
+        "position": "VARCHAR",
+        "at": INSTANT,
+        "seconds": "FLOAT",
+        "stream": "VARCHAR",
+        **dict.fromkeys(_COUNTS, _INTEGER),
+    },
+    "transforms": {"group": "VARCHAR", "load": _INTEGER},
+}
+
+_CHECKPOINT = {"position": "VARCHAR", "load": _INTEGER, "epoch": _INTEGER, "at": INSTANT}
+
+
+def own(name: str) -> str:
+    """One of the pipeline's own tables."""
+    return qualified(PIPELINE, name)
+
+
+def create(name: str) -> str:
+    """The statement that creates one of ``TABLES``."""
+    definitions = ", ".join(f"{quote(column)} {kind}" for column, kind in TABLES[name].items())
+    return f"CREATE TABLE IF NOT EXISTS {own(name)} ({definitions})"
+
+
+@attrs.frozen
+class Recorded:
+    """A group's checkpoint as it is kept: in the row, which loads move, and in the comment, which idle moves write.
+
+    A comment is metadata and needs no warehouse. What holds is the ``newest`` of both.
+    """
+
+    row: Checkpoint
+    comment: Checkpoint | None = None
+
+    @property
+    def newest(self) -> Checkpoint:
+        """The one of the farther position; at the same position the later one."""
+        comment = self.comment
+        if comment is None or comment.epoch != self.row.epoch or not comment.position.covers(self.row.position):
+            return self.row
+        is_later = comment.position != self.row.position or comment.load > self.row.load
+        return comment if is_later else self.row
+
+
+def checkpoint_table(group: str) -> str:
+    """The tiny table that has a group's checkpoint, for it alone: an UPDATE of a shared one would queue all loads."""
+    return own(_checkpoint_name(group))
+
+
+def read_checkpoint(session: Session, group: str) -> Recorded | None:
+    """The group's checkpoint; None if it was never begun.
+
+    Both statements have one text as long as nothing changes and bind nothing: the first is metadata, and the second is
+    answered from the result cache while the row stands, so that no warehouse has to wake up (P12).
+    """
+    name = stored(_checkpoint_name(group))
+    found = session.named_rows(Statement(f"SHOW TABLES LIKE {literal(name)} IN SCHEMA {quote(PIPELINE)}"))
+    comments = [str(row["comment"] or "") for row in found if row["name"] == name]
+    if not comments:
+        return None
+    rows = session.rows(Statement(f"SELECT {columns(_CHECKPOINT)} FROM {checkpoint_table(group)}"))
+    if not rows:
+        return None
+    position, load, epoch, at = rows[0]
+    row = Checkpoint(group, Position.decode(position), load=int(load), epoch=int(epoch), at=_utc(at))
+    return Recorded(row, _from_comment(group, comments[0]))
+
+
+def create_checkpoint(checkpoint: Checkpoint) -> Statement:
+    """Make a group's table with its first checkpoint at once; fails if it is there."""
+    values = (
+        f"{literal(checkpoint.position.encode())}::VARCHAR",
+        f"{checkpoint.load}::{_INTEGER}",
+        f"{checkpoint.epoch}::{_INTEGER}",
+        f"{literal(sql.instant(checkpoint.at))}::{INSTANT}",
+    )
+    named = ", ".join(f"{value} AS {quote(name)}" for value, name in zip(values, _CHECKPOINT, strict=True))
+    return Statement(f"CREATE TABLE {checkpoint_table(checkpoint.group)} AS\nSELECT {named}")
+
+
+def move_checkpoint(row: Checkpoint, checkpoint: Checkpoint) -> Statement:
+    """Compare and set: changes no row if the row is not ``row`` any more (P4)."""
+    return Statement(
+        f"""UPDATE {checkpoint_table(row.group)}
+SET {quote("position")} = ?, {quote("load")} = ?, {quote("epoch")} = ?, {quote("at")} = {BOUND_INSTANT}
+WHERE {quote("position")} = ? AND {quote("load")} = ? AND {quote("epoch")} = ?""",
+        [*_checkpoint_values(checkpoint), row.position.encode(), row.load, row.epoch],
+    )
+
+
+def note_idle(checkpoint: Checkpoint) -> Statement:
+    """Write an idle checkpoint as the table's comment."""
+    text = json.dumps(
+        {
+            "position": checkpoint.position.encode(),
+            "load": checkpoint.load,
+            "epoch": checkpoint.epoch,
+            "at": sql.instant(checkpoint.at),
+        },
+        separators=(",", ":"),
+    )
+    return Statement(f"COMMENT ON TABLE {checkpoint_table(checkpoint.group)} IS {literal(text)}")
+
+
+def read_states(session: Session, group: str | None = None) -> dict[tuple[str, str], StreamState]:
+    """The recorded states, of a group or of all, by group and stream."""
+    names = ("group", "stream", "table_name", "mode", "phase", "since", "schema_version", "arrow_schema")
+    where = f" WHERE {quote('group')} = ?" if group is not None else ""
+    text = f"SELECT {columns(names)} FROM {own('streams')}{where} ORDER BY {columns(('group', 'stream'))}"
+    rows = session.rows(Statement(text, [group] if group is not None else []))
+    return {(row[0], row[1]): _state(*row[1:]) for row in rows}
+
+
+def write_states(group: str, states: Iterable[StreamState]) -> Statement:
+    """Record states in place of those before, all in one statement."""
+    rows = [
+        (
+            group,
+            state.stream,
+            state.table,
+            state.mode.value,
+            state.phase.value,
+            state.since.encode(),
+            state.schema_version,
+            readable_schema(state.schema),
+            encode_schema(state.schema),
+        )
+        for state in states
+    ]
+    names = tuple(TABLES["streams"])
+    first = ", ".join(f"? AS {quote(name)}" for name in names)
+    others = f"\n    UNION ALL SELECT {', '.join('?' * len(names))}" * (len(rows) - 1)
+    changing = ((name, f"s.{quote(name)}") for name in names[2:])
+    return Statement(
+        f"""MERGE INTO {own("streams")} AS t
+USING (
+    SELECT {first}{others}
+) AS s
+ON t.{quote("group")} = s.{quote("group")} AND t.{quote("stream")} = s.{quote("stream")}
+WHEN MATCHED THEN UPDATE SET {sql.assignments(changing)}
+WHEN NOT MATCHED THEN {sql.insertion((name, f"s.{quote(name)}") for name in names)}""",
+        [value for row in rows for value in row],
+    )
+
+
+def set_mode(group: str, stream: str, mode: Mode) -> Statement:
+    """Record the mode that a staging table was built in."""
+    return Statement(
+        f"UPDATE {own('streams')} SET {quote('mode')} = ? WHERE {quote('group')} = ? AND {quote('stream')} = ?",
+        [mode.value, group, stream],
+    )
+
+
+def write_audit(checkpoint: Checkpoint, seconds: float, counts: Mapping[str, StreamCounts]) -> Statement:
+    """Write the audit rows of a load."""
+    head = (checkpoint.group, checkpoint.load, checkpoint.position.encode(), sql.instant(checkpoint.at), seconds)
+    told: list[tuple[str | None, StreamCounts]] = [*counts.items()] or [(None, StreamCounts())]
+    rows = [(*head, stream, *attrs.astuple(count)) for stream, count in told]
+    places = ", ".join(BOUND_INSTANT if name == "at" else "?" for name in TABLES["loads"])
+    listed = ",\n".join([f"({places})"] * len(rows))
+    return Statement(
+        f"INSERT INTO {own('loads')} ({columns(TABLES['loads'])})\nVALUES {listed}",
+        [value for row in rows for value in row],
+    )
+
+
+def read_audit(session: Session, group: str, *, limit: int) -> list[dict[str, object]]:
+    """The latest loads, newest first."""
+    text = f"""SELECT {columns(name for name in TABLES["loads"] if name != "group")}
+FROM {own("loads")} WHERE {quote("group")} = ?
+QUALIFY DENSE_RANK() OVER (ORDER BY {quote("load")} DESC) <= ? ORDER BY {quote("load")} DESC, {quote("stream")}"""
+    loads: dict[int, dict[str, object]] = {}
+    streams: dict[int, dict[str, StreamCounts]] = {}
+    for load, position, at, seconds, stream, *counts in session.rows(Statement(text, [group, limit])):
+        number = int(load)
+        counted = streams.setdefault(number, {})
+        loads[number] = {
+            "load": number,
+            "position": position,
+            "at": _utc(at),
+            "seconds": float(seconds),
+            "counts": counted,
+        }
+        if stream is not None:
+            counted[stream] = StreamCounts(*map(int, counts))
+    return list(loads.values())
+
+
+def read_changed(session: Session, group: str, load: int) -> frozenset[str]:
+    """The streams that loads after number ``load`` wrote to, or copied anew."""
+    text = f"""SELECT DISTINCT l.{quote("stream")} FROM {own("loads")} AS l
+LEFT JOIN {own("streams")} AS s ON s.{quote("group")} = l.{quote("group")} AND s.{quote("stream")} = l.{quote("stream")}
+LEFT JOIN {own("copies")} AS c
+    ON c.{quote("table_name")} = s.{quote("table_name")} AND c.{quote("load")} = l.{quote("load")}
+WHERE l.{quote("group")} = ? AND l.{quote("load")} > ? AND l.{quote("stream")} IS NOT NULL
+    AND (l.{quote("changelog_count")} > 0 OR c.{quote("load")} IS NOT NULL)"""
+    return frozenset(row[0] for row in session.rows(Statement(text, [group, load])))
+
+
+def note_copy(table: str, load: int, at: datetime) -> Statement:
+    """Record that a load copied a stream anew."""
+    text = f"INSERT INTO {own('copies')} ({columns(TABLES['copies'])}) VALUES (?, ?, {BOUND_INSTANT})"
+    return Statement(text, [table, load, sql.instant(at)])
+
+
+def read_copies(session: Session, table: str) -> list[tuple[int, datetime]]:
+    """The loads that copied a stream anew, in order."""
+    text = f"""SELECT {columns(("load", "at"))} FROM {own("copies")}
+WHERE {quote("table_name")} = ? ORDER BY {quote("load")}"""
+    return [(int(load), _utc(at)) for load, at in session.rows(Statement(text, [table]))]
+
+
+def read_transformed(session: Session, group: str) -> int:
+    """The load that marts were built up to, -1 if never."""
+    text = f"SELECT COALESCE(MAX({quote('load')}), -1) FROM {own('transforms')} WHERE {quote('group')} = ?"
+    return int(session.rows(Statement(text, [group]))[0][0])
+
+
+def write_transformed(group: str, load: int) -> Statement:
+    """Record the load that marts were built up to."""
+    return Statement(
+        f"""MERGE INTO {own("transforms")} AS t
+USING (SELECT ? AS {quote("group")}, ? AS {quote("load")}) AS s ON t.{quote("group")} = s.{quote("group")}
+WHEN MATCHED THEN UPDATE SET {quote("load")} = s.{quote("load")}
+WHEN NOT MATCHED THEN INSERT ({columns(TABLES["transforms"])}) VALUES (s.{quote("group")}, s.{quote("load")})""",
+        [group, load],
+    )
+
+
+def is_intended(session: Session, group: str) -> bool:
+    """Whether ``intend`` was recorded."""
+    return bool(session.rows(Statement(f"SELECT 1 FROM {own('intentions')} WHERE {quote('group')} = ?", [group])))
+
+
+def intend(group: str) -> Statement:
+    """Record that a group is about to be begun, once."""
+    return Statement(
+        f"""INSERT INTO {own("intentions")} ({quote("group")})
+SELECT ? WHERE NOT EXISTS (SELECT 1 FROM {own("intentions")} WHERE {quote("group")} = ?)""",
+        [group, group],
+    )
+
+
+def _checkpoint_name(group: str) -> str:
+    return f"checkpoint_{group}"
+
+
+def _from_comment(group: str, text: str) -> Checkpoint | None:
+    if not text.startswith("{"):
+        return None
+    told: dict[str, Any] = json.loads(text)
+    return Checkpoint(
+        group,
+        Position.decode(told["position"]),
+        load=int(told["load"]),
+        epoch=int(told["epoch"]),
+        at=datetime.fromisoformat(told["at"]),
+    )
+
+
+def _checkpoint_values(checkpoint: Checkpoint) -> tuple[object, ...]:
+    return (checkpoint.position.encode(), checkpoint.load, checkpoint.epoch, sql.instant(checkpoint.at))
+
+
+def _state(
+    stream: str, table: str, mode: str, phase: str, since: str, schema_version: int, arrow_schema: str
+) -> StreamState:
+    return StreamState(
+        stream=stream,
+        table=table,
+        mode=Mode(mode),
+        phase=Phase(phase),
+        since=Position.decode(since),
+        schema=decode_schema(arrow_schema),
+        schema_version=int(schema_version),
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)

@@ -1,0 +1,218 @@
+"""A load: files first, then one short transaction whose first statement moves the checkpoint (P1, P4).
+
+While steps come, their changes and states are written to Parquet files and uploaded, several at a time; nothing is kept
+in memory (P11), no transaction is open, and no other group waits. ``commit`` then runs the statements that the steps
+amount to: BEGIN; the compare-and-set of the checkpoint; one COPY per stream into its changelog, from all its files;
+what the steps do to staging tables and quarantine, in order; states and audit; COMMIT. No DDL is among them, since DDL
+would commit. What is left in the stage after a crash is harmless and swept later.
+
+The fence is the compare-and-set. When a load is opened, the checkpoint that this process knows is compared already, so
+that a stale writer need not upload anything; that costs a statement only where it does not know.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+
+import attrs
+import pyarrow as pa
+
+from adapters.warehouses.changerows import Stamp, changelog_rows
+from adapters.warehouses.snowflake import control, modes, quarantine, sql
+from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.sessions import Sessions
+from adapters.warehouses.snowflake.statement import Statement
+from adapters.warehouses.snowflake.staterows import StateFile, state_file
+from adapters.warehouses.snowflake.uploading import Growing, Uploads
+from pipeline.domain.checkpoint import Checkpoint, StreamState
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.errors import CommitUnknown, Fenced, PipelineError, WarehouseError
+from pipeline.domain.loading import LoadStep, Target
+from pipeline.domain.stream import Mode
+
+
+@attrs.define
+class _Stream:
+    """What is collected of one stream: files of changes, and whether a copy is under way that its files fill."""
+
+    target: Target
+    changes: Growing
+    is_filled_by_copy: bool = False
+
+
+class SnowflakeLoad:
+    """See ``pipeline.ports.warehouse.Load``. ``row`` is the checkpoint's row as this process knows it; ``on_commit`` is
+    called once the load is durable.
+    """
+
+    def __init__(
+        self, sessions: Sessions, row: Checkpoint, checkpoint: Checkpoint, *, on_commit: Callable[[], None]
+    ) -> None:
+        self._sessions = sessions
+        self._on_commit = on_commit
+        self._row = row
+        self._checkpoint = checkpoint
+        self._started = time.monotonic()
+        self._stamp = Stamp(checkpoint.load, checkpoint.at)
+        self._streams: dict[str, _Stream] = {}
+        self._statements: list[Statement] = []
+        self._states: dict[str, StreamState] = {}
+        self._uploads: Uploads | None = Uploads(sessions.get(), sessions.options)
+
+    def __enter__(self) -> SnowflakeLoad:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def apply(self, step: LoadStep) -> None:
+        """Upload the step's changes and state, and note what they do."""
+        target = step.target
+        with self._running() as uploads:
+            stream = self._stream(uploads, target)
+            if step.changes.num_rows:
+                rows = changelog_rows(step.changes, target.schema, version=target.schema_version, stamp=self._stamp)
+                stream.changes.add(rows)
+            if step.truncate is not None:
+                self._note(target, *modes.truncate(target, sql.staging(target), step.truncate, self._stamp))
+            if step.is_copy:
+                stream.is_filled_by_copy = True
+            elif step.state.num_rows and target.mode is not Mode.APPEND:
+                self._apply_state(uploads, target, self._stamp.onto(step.state))
+
+    def replace(self, target: Target) -> None:
+        """Begin a copy, and note it for later rebuilds."""
+        with self._running():
+            self._note(target, *modes.begin_copy(target, sql.staging(target)))
+            self._note(target, quarantine.supersede(target, self._stamp))
+            self._note(target, control.note_copy(target.table, self._stamp.load, self._stamp.at))
+
+    def finish_replace(self, target: Target) -> None:
+        """Fill the staging table from the changelog, which has the copy's rows by then, and end the copy."""
+        with self._running() as uploads:
+            stream = self._stream(uploads, target)
+            if stream.is_filled_by_copy:
+                states = sql.state_of_copy(target, self._stamp.load)
+                self._note(target, *modes.fill(target, sql.staging(target), states))
+            self._note(target, *modes.end_copy(target, sql.staging(target), self._stamp))
+
+    def quarantine(self, target: Target, rows: pa.Table) -> None:
+        """Keep the rows as waiting."""
+        with self._running() as uploads:
+            name = uploads.add(quarantine.waiting_rows(rows, self._stamp), quarantine.ROWS)
+            copies = sql.copy_files(sql.quarantine(target), quarantine.ROWS, uploads.folder, [name])
+            self._note(target, *copies)
+
+    def settle(self, target: Target, settled: pa.Table) -> None:
+        """Give waiting rows of the keys their status."""
+        with self._running() as uploads:
+            name = uploads.add(quarantine.numbered(settled), quarantine.SETTLED)
+            self._note(target, quarantine.settle(target, f"{uploads.folder}/{name}", self._stamp))
+
+    def set_state(self, state: StreamState) -> None:
+        """Record the state."""
+        with self._running():
+            self._states[state.stream] = state
+
+    def commit(self, counts: Mapping[str, StreamCounts]) -> None:
+        """Run everything in one transaction."""
+        with self._running() as uploads:
+            statements = [*self._copies(uploads), *self._statements]
+            if self._states:
+                statements.append(control.write_states(self._checkpoint.group, self._states.values()))
+            uploads.wait()
+            self._run(statements, counts)
+            self._on_commit()
+            uploads.remove()
+        self._end()
+
+    def _run(self, statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
+        session = self._sessions.begin()
+        try:
+            if session.execute(control.move_checkpoint(self._row, self._checkpoint)) != 1:
+                raise fenced(self._checkpoint.group)
+            for statement in statements:
+                session.execute(statement)
+            session.execute(control.write_audit(self._checkpoint, time.monotonic() - self._started, dict(counts)))
+        except BaseException:
+            self._abandon(session)
+            raise
+        self._commit(session)
+
+    def _commit(self, session: Session) -> None:
+        try:
+            session.execute(Statement("COMMIT"))
+        except PipelineError as error:
+            if error.facts.get("error_class") == "ProgrammingError":  # the service's own word that it did not commit
+                self._abandon(session)
+                raise
+            # whether it did can only be read once the transaction is over: the next session sees to that first
+            self._sessions.forget(in_transaction=True)
+            raise CommitUnknown(
+                "the connection was lost during COMMIT",
+                where=self._sessions.options.place,
+                hint="The checkpoint tells whether the load happened; run it again.",
+                **error.facts,
+            ) from None
+        except BaseException:
+            self._sessions.forget(in_transaction=True)
+            raise
+
+    def _abandon(self, session: Session) -> None:
+        session.roll_back()
+        if not session.is_usable:
+            self._sessions.forget(in_transaction=True)
+
+    def _apply_state(self, uploads: Uploads, target: Target, state: pa.Table) -> None:
+        file: StateFile = state_file(target.schema, state)
+        path = f"{uploads.folder}/{uploads.add(file.rows, file.columns)}"
+        states = sql.state_of_file(target, sql.staging(target), path, taken=file.taken)
+        self._note(target, *modes.upsert(target, sql.staging(target), states))
+
+    def _copies(self, uploads: Uploads) -> Iterator[Statement]:
+        for stream in self._streams.values():
+            table, layout = sql.changelog(stream.target), stream.changes.columns
+            for statement in sql.copy_files(table, layout, uploads.folder, stream.changes.finish()):
+                yield self._told(stream.target, statement)
+
+    def _stream(self, uploads: Uploads, target: Target) -> _Stream:
+        if target.table not in self._streams:
+            changes = uploads.growing(sql.changelog_columns(target.schema))
+            self._streams[target.table] = _Stream(target, changes)
+        return self._streams[target.table]
+
+    def _note(self, target: Target, *statements: Statement) -> None:
+        self._statements += [self._told(target, statement) for statement in statements]
+
+    def _told(self, target: Target, statement: Statement) -> Statement:
+        """The statement with what it belongs to, for the query history, which drops comments at the beginning."""
+        return attrs.evolve(statement, text=f"{statement.text}\n/* load {self._stamp.load}, {target.table} */")
+
+    @contextmanager
+    def _running(self) -> Iterator[Uploads]:
+        if self._uploads is None:
+            raise WarehouseError("the load is over", where=f"group {self._checkpoint.group}", hint="Open another one.")
+        try:
+            yield self._uploads
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        uploads, self._uploads = self._uploads, None
+        if uploads is not None:
+            uploads.close()
+
+
+def fenced(group: str) -> Fenced:
+    """What a writer gets whose checkpoint another one moved."""
+    return Fenced(
+        "another writer moved the checkpoint",
+        where=f"group {group}",
+        hint="Stop this process, or the other one, and start again.",
+    )

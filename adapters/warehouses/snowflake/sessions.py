@@ -1,0 +1,101 @@
+"""The one session that a warehouse keeps, opened when it is needed and again when it was lost.
+
+What a session can do is ``session``'s.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from adapters.warehouses.snowflake.errors import is_transient
+from adapters.warehouses.snowflake.options import SnowflakeOptions
+from adapters.warehouses.snowflake.session import Session, open_session
+from adapters.warehouses.snowflake.statement import Statement
+from pipeline.domain.errors import PipelineError, WarehouseUnreachable
+
+_Result = TypeVar("_Result")
+
+#: How long a transaction of ours, left open by a session that was lost, may go on before it counts as stuck.
+SETTLE_S = 60.0
+_POLL_S = 0.5
+
+_OPEN_TRANSACTIONS = Statement("SHOW TRANSACTIONS")
+
+
+class Sessions:
+    """Opens, keeps and replaces the session. Used by one thread at a time, as a warehouse is."""
+
+    def __init__(self, options: SnowflakeOptions) -> None:
+        self.options = options
+        self._kept: Session | None = None
+        self._lost: set[int] = set()
+        self._turn = threading.RLock()
+
+    def get(self) -> Session:
+        """The session, signed in. Before a new one is handed out, transactions that a lost one left open are ended, so
+        that what is read next is not changed by them any more.
+        """
+        with self._turn:
+            if self._kept is None or not self._kept.is_usable:
+                session = open_session(self.options)
+                try:
+                    self._settle(session)
+                except BaseException:
+                    session.close()
+                    raise
+                self._kept = session
+            return self._kept
+
+    def call(self, work: Callable[[Session], _Result]) -> _Result:
+        """Do something that may be done twice: once more with a new session if the one at hand turns out to be lost."""
+        try:
+            return work(self.get())
+        except PipelineError as error:
+            if not is_transient(error):
+                raise
+            self.forget()
+        return work(self.get())
+
+    def begin(self) -> Session:
+        """The session with a transaction begun."""
+
+        def begin(session: Session) -> Session:
+            session.execute(Statement("BEGIN"))
+            return session
+
+        return self.call(begin)
+
+    def forget(self, *, in_transaction: bool = False) -> None:
+        """Part with the session; ``in_transaction`` says that it may have left a transaction open."""
+        with self._turn:
+            session, self._kept = self._kept, None
+            if session is not None:
+                if in_transaction:
+                    self._lost.add(session.id)
+                session.close()
+
+    def close(self) -> None:
+        """Sign out; safe to call twice."""
+        self.forget()
+
+    def _settle(self, session: Session) -> None:
+        """Abort what sessions that were lost left open, and wait until it is gone: a COMMIT may be under way."""
+        deadline = time.monotonic() + SETTLE_S
+        while self._lost:
+            rows = session.named_rows(_OPEN_TRANSACTIONS)
+            open_ones = [int(row["id"]) for row in rows if int(row["session"]) in self._lost]
+            if not open_ones:
+                self._lost.clear()
+                return
+            if time.monotonic() >= deadline:
+                raise WarehouseUnreachable(
+                    "a transaction of a lost session is still open",
+                    where=self.options.place,
+                    hint="Abort it with SYSTEM$ABORT_TRANSACTION, or wait.",
+                )
+            for number in open_ones:
+                session.execute(Statement(f"SELECT SYSTEM$ABORT_TRANSACTION({number})"))
+            time.sleep(_POLL_S)

@@ -1,0 +1,222 @@
+"""Creates and alters a stream's tables, each step recorded, and refuses tables that the pipeline did not make.
+
+Which changes a schema needs is decided by the domain's ``evolution``. A statement here commits by itself, since it is
+DDL, so each is safe to meet again: a run that died between two of them goes on, or is undone (``undoing``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import assert_never
+
+import attrs
+import pyarrow as pa
+
+from adapters.warehouses.snowflake import control, sql
+from adapters.warehouses.snowflake.renames import rename_in_rows
+from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.statement import Statement, literal, qualified, quote, stored
+from adapters.warehouses.snowflake.types import INSTANT, column_type, is_document, sql_type
+from pipeline.domain import naming
+from pipeline.domain.errors import SchemaRefused
+from pipeline.domain.loading import (
+    AddColumn,
+    ChangeType,
+    DropColumn,
+    Migration,
+    RenameColumn,
+    SchemaChange,
+    Target,
+)
+from pipeline.domain.schema import Column
+from pipeline.domain.stream import Mode
+from pipeline.domain.tables import LOAD
+from pipeline.domain.valuetext import literals, texts
+
+_STREAM_SCHEMAS = (naming.STAGING, naming.CHANGELOG, naming.QUARANTINE)
+#: A column that every table made for a stream has.
+_MARKS = {naming.STAGING: LOAD, naming.CHANGELOG: LOAD, naming.QUARANTINE: "quarantined_at"}
+
+
+@attrs.frozen
+class Maker:
+    """Makes and alters tables on a session; ``transient`` changelogs have no Fail-safe."""
+
+    session: Session
+    transient: bool = False
+
+    def migrate(self, migrations: Iterable[Migration]) -> None:
+        """Carry out migrations, all checks first."""
+        listed = list(migrations)
+        for migration in listed:
+            self._check(migration.target)
+        for migration in listed:
+            target = migration.target
+            if migration.before is None:
+                self._create(target)
+                self._record(target, "create")
+            for change in migration.changes:
+                self._alter(target, change)
+                self._record(target, _phrase(change))
+            if target.mode is Mode.APPEND:
+                self.ensure_staging(target)
+
+    def ensure_staging(self, target: Target) -> None:
+        """Make the staging table what the target's mode needs: a view in append mode, else a table."""
+        kind = self.kind(naming.STAGING, target.table)
+        if target.mode is Mode.APPEND:
+            if kind == "TABLE":
+                self._run(f"DROP TABLE {sql.staging(target)}")
+            self._run(sql.create_view(target))
+        elif kind != "TABLE":
+            self._run(f"DROP VIEW IF EXISTS {sql.staging(target)}")
+            self._run(sql.create_staging(target, sql.staging(target)))
+
+    def kind(self, schema: str, table: str) -> str | None:
+        """``TABLE`` or ``VIEW``, None if nothing of this name is there."""
+        return self._kinds(table).get(stored(schema))
+
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        """The stored names of a table's or view's columns in order, with their types; empty if there is none."""
+        kind = self.kind(schema, table)
+        if kind is None:
+            return {}
+        rows = self.session.named_rows(Statement(f"SHOW COLUMNS IN {kind} {qualified(schema, table)}"))
+        return {str(row["column_name"]): _shown_type(str(row["data_type"])) for row in rows}
+
+    def rename(self, table: str, old: str, new: str) -> None:
+        """Rename a column of one table."""
+        self._run(f"ALTER TABLE {table} RENAME COLUMN {quote(old)} TO {quote(new)}")
+
+    def drop_column(self, table: str, name: str) -> None:
+        """Drop a column of one table."""
+        self._run(f"ALTER TABLE {table} DROP COLUMN IF EXISTS {quote(name)}")
+
+    def _kinds(self, table: str) -> dict[str, str]:
+        """What stands under a name, by schema."""
+        name = stored(table)
+        rows = self.session.named_rows(Statement(f"SHOW OBJECTS LIKE {literal(name)} IN DATABASE"))
+        return {str(row["schema_name"]): str(row["kind"]) for row in rows if row["name"] == name}
+
+    def _check(self, target: Target) -> None:
+        refuse_keyless(target)
+        for column in target.schema.columns:
+            column_type(column)
+        query = f"SELECT 1 FROM {control.own('migrations')} WHERE {quote('table_name')} = ? LIMIT 1"
+        is_recorded = bool(self.session.rows(Statement(query, [target.table])))
+        kinds = self._kinds(target.table)
+        for schema in _STREAM_SCHEMAS:
+            if stored(schema) not in kinds:
+                continue
+            if not (is_recorded and stored(_MARKS[schema]) in self.columns(schema, target.table)):
+                raise SchemaRefused(
+                    "a table of this name exists that the pipeline did not make",
+                    where=f"{stored(schema)}.{stored(target.table)}",
+                    hint="Rename or drop it, or give the stream another name.",
+                )
+
+    def _create(self, target: Target) -> None:
+        self._record(target, "begin to create")  # or what is made next would be taken for somebody else's
+        if self.kind(naming.CHANGELOG, target.table) is not None and not self._holds(target):
+            # left by a first copy that was interrupted: the source's schema may have changed since
+            self._run(f"DROP TABLE {sql.changelog(target)}")
+            if self.kind(naming.STAGING, target.table) == "TABLE":
+                self._run(f"DROP TABLE {sql.staging(target)}")
+        self._run(sql.create_changelog(target, transient=self.transient))
+        self._run(sql.create_quarantine(target))
+        self.ensure_staging(target)
+
+    def _holds(self, target: Target) -> bool:
+        return bool(self.session.rows(Statement(f"SELECT 1 FROM {sql.changelog(target)} LIMIT 1")))
+
+    def _alter(self, target: Target, change: SchemaChange) -> None:
+        schemas = (naming.CHANGELOG,) if target.mode is Mode.APPEND else (naming.CHANGELOG, naming.STAGING)
+        for schema in schemas:
+            self._alter_table(qualified(schema, target.table), self.columns(schema, target.table), change)
+        if isinstance(change, RenameColumn):
+            rename_in_rows(self.session, target, change.name, change.column.name)
+
+    def _alter_table(self, table: str, found: dict[str, str], change: SchemaChange) -> None:
+        match change:
+            case AddColumn(column):
+                if stored(column.name) not in found:
+                    self._run(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {column_type(column)}")
+                if column.default is not None:
+                    # again, too, after a run that died in between: nothing was loaded with the column yet
+                    self.session.execute(_default(table, column))
+            case ChangeType(column):
+                if found.get(stored(column.name)) != column_type(column):
+                    self._run(
+                        f"ALTER TABLE {table} ALTER COLUMN {quote(column.name)} SET DATA TYPE {column_type(column)}"
+                    )
+            case RenameColumn(name, column):
+                if stored(name) in found and (stored(column.name) not in found):
+                    self.rename(table, name, column.name)
+            case DropColumn():
+                pass  # it stays
+            case _:
+                assert_never(change)
+
+    def _record(self, target: Target, phrase: str) -> None:
+        table = control.own("migrations")
+        names = ", ".join(map(quote, control.TABLES["migrations"]))
+        self.session.execute(
+            Statement(
+                f"""INSERT INTO {table} ({names})
+SELECT ?, ?, ?, CURRENT_TIMESTAMP()::{INSTANT} WHERE NOT EXISTS (
+    SELECT 1 FROM {table} WHERE {quote("table_name")} = ? AND {quote("schema_version")} = ? AND {quote("change")} = ?
+)""",
+                [target.table, target.schema_version, phrase, target.table, target.schema_version, phrase],
+            )
+        )
+
+    def _run(self, text: str) -> None:
+        self.session.execute(Statement(text))
+
+
+def refuse_keyless(target: Target) -> None:
+    """Raise ``SchemaRefused`` for a mode that finds rows by a key that the stream does not have."""
+    if not target.schema.key and target.mode is not Mode.APPEND:
+        raise SchemaRefused(
+            f"the stream has no key, so its mode cannot be {target.mode.value}",
+            where=f"stream {target.stream}",
+            hint="Set its mode to append, or give the table a primary key or a replica identity index.",
+        )
+
+
+def _default(table: str, column: Column) -> Statement:
+    """Old rows show the default. It is bound as its canonical text, which every type reads back exactly."""
+    values = pa.repeat(column.default, 1)
+    if is_document(column.type, json=column.json):
+        text = (values.cast(pa.string()) if column.json else literals(values))[0].as_py()
+        place = "PARSE_JSON(?)::ARRAY" if column_type(column) == "ARRAY" else "PARSE_JSON(?)"
+    else:
+        text = texts(values)[0].as_py()
+        kind = sql_type(column.type)
+        place = "TO_BINARY(?, 'HEX')" if kind == "BINARY" else f"CAST(? AS {kind})"
+    return Statement(f"UPDATE {table} SET {quote(column.name)} = {place}", [text])
+
+
+def _shown_type(described: str) -> str:
+    """A type as ``SHOW COLUMNS`` describes it, spelt as ``column_type`` does."""
+    told = json.loads(described)
+    kind = str(told["type"])
+    if kind == "FIXED":
+        return f"NUMBER({told['precision']},{told['scale']})"
+    names = {"TEXT": "VARCHAR", "REAL": "FLOAT", "TIMESTAMP_TZ": INSTANT, "TIMESTAMP_NTZ": "TIMESTAMP_NTZ(6)"}
+    return names.get(kind, "TIME(6)" if kind == "TIME" else kind)
+
+
+def _phrase(change: SchemaChange) -> str:
+    match change:
+        case AddColumn(column):
+            return f"add column {column.name} {column_type(column)}"
+        case ChangeType(column):
+            return f"change type of {column.name} to {column_type(column)}"
+        case RenameColumn(name, column):
+            return f"rename column {name} to {column.name}"
+        case DropColumn(name):
+            return f"keep dropped column {name}"
+        case _:
+            assert_never(change)

@@ -1,0 +1,72 @@
+"""Undoes migrations that no load recorded, since a run died in between, so that tables are what their state says (D10).
+
+What has to be done is decided by the domain's ``renaming``. Nothing here is one transaction, so its order makes it safe
+to be interrupted: a migration renames in the changelog first, and undoing one does that last; until then the changelog
+shows that there is something left to undo.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from adapters.warehouses.snowflake import control, sql
+from adapters.warehouses.snowflake.renames import rename_in_rows
+from adapters.warehouses.snowflake.statement import Statement, quote, stored
+from adapters.warehouses.snowflake.tables import Maker
+from pipeline.domain import naming
+from pipeline.domain.change import METADATA_PREFIX
+from pipeline.domain.loading import Target
+from pipeline.domain.renaming import undone
+from pipeline.domain.schema import StreamSchema
+from pipeline.domain.stream import Mode
+from pipeline.ports.warehouse import target_of
+
+
+def undo_unrecorded(maker: Maker) -> None:
+    """Bring the tables of every stream back to its recorded schema.
+
+    Nothing was loaded into columns that only such a migration knows: they are dropped.
+    """
+    migrations = control.own("migrations")
+    query = f"""SELECT DISTINCT s.{quote("group")}, s.{quote("stream")} FROM {control.own("streams")} AS s
+JOIN {migrations} AS m ON m.{quote("table_name")} = s.{quote("table_name")}
+    AND m.{quote("schema_version")} > s.{quote("schema_version")}"""
+    found = [(group, stream) for group, stream in maker.session.rows(Statement(query))]
+    states = control.read_states(maker.session) if found else {}
+    for key in found:
+        target = target_of(states[key])
+        _undo(maker, target)
+        forget = f"DELETE FROM {migrations} WHERE {quote('table_name')} = ? AND {quote('schema_version')} > ?"
+        maker.session.execute(Statement(forget, [target.table, target.schema_version]))
+
+
+def _undo(maker: Maker, target: Target) -> None:
+    kept = _as_stored(target.schema)
+    _, renames = undone(_data_columns(maker, naming.CHANGELOG, target), kept)
+    actual = {stored(name): name for name in target.schema.names}
+    for rename in renames:
+        rename_in_rows(maker.session, target, rename.name, actual.get(rename.column.name, rename.column.name))
+    if target.mode is not Mode.APPEND:
+        _undo_table(maker, naming.STAGING, target, kept)
+    _undo_table(maker, naming.CHANGELOG, target, kept)
+    if target.mode is Mode.APPEND:
+        maker.ensure_staging(target)
+
+
+def _undo_table(maker: Maker, schema: str, target: Target, kept: StreamSchema) -> None:
+    table = sql.staging(target) if schema == naming.STAGING else sql.changelog(target)
+    added, renames = undone(_data_columns(maker, schema, target), kept)
+    for name in added:
+        maker.drop_column(table, name)
+    for rename in renames:
+        maker.rename(table, rename.name, rename.column.name)
+
+
+def _data_columns(maker: Maker, schema: str, target: Target) -> list[str]:
+    return [name for name in maker.columns(schema, target.table) if not name.startswith(stored(METADATA_PREFIX))]
+
+
+def _as_stored(schema: StreamSchema) -> StreamSchema:
+    """The schema with names as a table tells them."""
+    columns = [attrs.evolve(column, name=stored(column.name)) for column in schema.columns]
+    return StreamSchema(columns, key=[stored(name) for name in schema.key])

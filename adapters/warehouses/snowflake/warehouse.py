@@ -1,0 +1,256 @@
+"""Snowflake as a warehouse: one session, signed in when it is needed, and files on a stage of its own.
+
+The SQL is in ``sql``, ``modes`` and ``control``, a load's transaction in ``load``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import pyarrow as pa
+
+from adapters.warehouses.changerows import as_changelog
+from adapters.warehouses.snowflake import compare, control, inspection, quarantine, rebuild, sql, uploading
+from adapters.warehouses.snowflake.control import Recorded
+from adapters.warehouses.snowflake.files import FORMAT, FORMAT_OPTIONS, STAGE, FileColumn, file_columns, showing, shown
+from adapters.warehouses.snowflake.load import SnowflakeLoad, fenced
+from adapters.warehouses.snowflake.options import SnowflakeOptions
+from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.sessions import Sessions
+from adapters.warehouses.snowflake.statement import Statement, quote, stored
+from adapters.warehouses.snowflake.tables import Maker
+from adapters.warehouses.snowflake.types import widens
+from adapters.warehouses.snowflake.undoing import undo_unrecorded
+from pipeline.domain.checkpoint import Checkpoint, StreamState
+from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
+from pipeline.domain.finding import Finding
+from pipeline.domain.loading import Migration, Target
+from pipeline.domain.naming import PIPELINE, SCHEMAS
+from pipeline.domain.quarantine import Waiting
+from pipeline.domain.tables import CURRENT, DELETED, QUARANTINE_TABLE_SCHEMA, staging_schema
+from pipeline.ports.warehouse import Comparison
+
+_Result = TypeVar("_Result")
+
+#: Error numbers of the service: an object is not there (or not to be seen), a schema is not there, a name is taken.
+NO_OBJECT, NO_SCHEMA, TAKEN = 2003, 2043, 2002
+
+
+class SnowflakeWarehouse:
+    """See ``pipeline.ports.warehouse.Warehouse``."""
+
+    def __init__(self, options: SnowflakeOptions) -> None:
+        self._options = options
+        self._sessions = Sessions(options)
+        self._recorded: dict[str, Recorded] = {}
+
+    @property
+    def name(self) -> str:
+        """The kind, the account and the database."""
+        return self._options.place
+
+    def setup(self) -> None:
+        """Create what is missing; undo migrations that were never recorded; sweep what was left in the stage."""
+        self._sessions.call(_create_missing)
+        undo_unrecorded(self._maker())
+        rebuild.mend(self._sessions)
+        uploading.sweep(self._sessions.get())
+
+    def checkpoint(self, group: str) -> Checkpoint | None:
+        """The group's checkpoint."""
+        recorded = self._read_checkpoint(group)
+        return None if recorded is None else recorded.newest
+
+    def states(self, group: str) -> dict[str, StreamState]:
+        """The recorded states."""
+        nothing: dict[tuple[str, str], StreamState] = {}
+        found = self._before_setup(lambda session: control.read_states(session, group), nothing)
+        return {stream: state for (_, stream), state in found.items()}
+
+    def intended(self, group: str) -> bool:
+        """Whether ``intend`` was recorded."""
+        return self._before_setup(lambda session: control.is_intended(session, group), False)
+
+    def intend(self, group: str) -> None:
+        """Record it once."""
+        self._run(control.intend(group))
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Make the group's table with the first checkpoint."""
+        try:
+            self._run(control.create_checkpoint(checkpoint))
+        except PipelineError as error:
+            if error.facts.get("errno") != TAKEN:
+                raise
+            raise Fenced(
+                "the group was already begun",
+                where=f"group {checkpoint.group}",
+                hint="Start again: it goes on there.",
+            ) from None
+        self._recorded[checkpoint.group] = Recorded(checkpoint)
+
+    def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint's row by one of a later epoch, which makes an idle comment of the old one void."""
+        if checkpoint.epoch <= previous.epoch:
+            raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
+        recorded = self._expect(previous, again=True)
+        if self._sessions.get().execute(control.move_checkpoint(recorded.row, checkpoint)) != 1:
+            self._recorded.pop(previous.group, None)
+            raise fenced(previous.group)
+        self._recorded[checkpoint.group] = Recorded(checkpoint)
+
+    def migrate(self, migrations: Iterable[Migration]) -> None:
+        """Create or alter tables step by step."""
+        maker = self._maker()
+        undo_unrecorded(maker)
+        maker.migrate(migrations)
+
+    def widens(self, before: pa.DataType, after: pa.DataType) -> bool:
+        """Whether the column can take the type where it stands."""
+        try:
+            return widens(before, after)
+        except SchemaRefused:
+            return False
+
+    def load(self, previous: Checkpoint, checkpoint: Checkpoint) -> SnowflakeLoad:
+        """Open a load."""
+        recorded = self._expect(previous)
+        self._recorded.pop(previous.group)  # until the load tells what became of it
+        return SnowflakeLoad(
+            self._sessions,
+            recorded.row,
+            checkpoint,
+            on_commit=lambda: self._recorded.update({checkpoint.group: Recorded(checkpoint)}),
+        )
+
+    def idle(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint as a comment, which needs no warehouse (P12).
+
+        A comment cannot be compared and set. It need not be: nothing is loaded by it, and whoever loads next compares
+        the row, so two writers still cannot both load. What is read first keeps an idle writer that lost its place from
+        going on; between this and the comment it may still write one that is older than another writer's, which a row
+        outdates, and which at worst makes an idle position be reached twice.
+        """
+        recorded = self._expect(previous, again=True)
+        self._run(control.note_idle(checkpoint))
+        self._recorded[checkpoint.group] = Recorded(recorded.row, checkpoint)
+
+    def rebuild(self, group: str, target: Target) -> None:
+        """Replay the changelog in the target's mode."""
+        rebuild.rebuild(self._sessions, group, target)
+
+    def waiting(self, target: Target) -> Waiting:
+        """The keys that wait; none where the tables do not exist yet."""
+        return self._before_setup(lambda session: quarantine.waiting(session, target), Waiting())
+
+    def compare(self, target: Target, rows: Iterable[pa.Table], *, sample: int = 20) -> Comparison:
+        """Compare by a join in the warehouse."""
+        return compare.compare(self._sessions, target, rows, sample=sample)
+
+    def differences(self, target: Target, rows: Iterable[pa.Table]) -> tuple[pa.Table, pa.Table]:
+        """What ``compare`` counts, as rows."""
+        return compare.differences(self._sessions, target, rows)
+
+    def current(self, target: Target) -> pa.Table:
+        """The current rows."""
+        layout = file_columns(target.schema.arrow(), data=target.schema)
+        where = f"WHERE {quote(CURRENT)} AND NOT {quote(DELETED)}"
+        return self._read(sql.staging(target), layout, target.schema.arrow(), where=where)
+
+    def rows(self, target: Target) -> pa.Table:
+        """All staging rows."""
+        schema = staging_schema(target.schema)
+        return self._read(sql.staging(target), file_columns(schema, data=target.schema), schema)
+
+    def changelog(self, target: Target) -> pa.Table:
+        """All changes."""
+        layout = sql.changelog_columns(target.schema)
+        schema = pa.schema([pa.field(column.name, column.type) for column in layout])
+        return as_changelog(self._read(sql.changelog(target), layout, schema), target.schema)
+
+    def quarantined(self, target: Target) -> pa.Table:
+        """All quarantined rows."""
+        return self._read(sql.quarantine(target), quarantine.ROWS, QUARANTINE_TABLE_SCHEMA)
+
+    def inspect(self) -> tuple[Finding, ...]:
+        """Look at the account, the role and what interrupted runs left."""
+        return inspection.inspect(self._options)
+
+    def audit(self, group: str, *, limit: int = 20) -> list[dict[str, object]]:
+        """The latest loads."""
+        return self._before_setup(lambda session: control.read_audit(session, group, limit=limit), [])
+
+    def changed_since(self, group: str, load: int) -> frozenset[str]:
+        """The streams that later loads changed."""
+        return self._before_setup(lambda session: control.read_changed(session, group, load), frozenset())
+
+    def transformed(self, group: str) -> int:
+        """The load that marts are built up to."""
+        return self._before_setup(lambda session: control.read_transformed(session, group), -1)
+
+    def set_transformed(self, group: str, load: int) -> None:
+        """Record it."""
+        self._run(control.write_transformed(group, load))
+
+    def query(self, sql: str) -> pa.Table:
+        """Run a query."""
+        return self._sessions.call(lambda session: session.query(Statement(sql)))
+
+    def close(self) -> None:
+        """Sign out."""
+        self._sessions.close()
+        self._recorded.clear()
+
+    def _maker(self) -> Maker:
+        return Maker(self._sessions.get(), transient=self._options.transient_changelogs)
+
+    def _run(self, statement: Statement) -> None:
+        self._sessions.call(lambda session: session.execute(statement))
+
+    def _read(self, table: str, layout: Iterable[FileColumn], schema: pa.Schema, *, where: str = "") -> pa.Table:
+        query = Statement(f"SELECT {showing(layout)} FROM {table} {where}")
+        return shown(self._sessions.call(lambda session: session.query(query)), schema)
+
+    def _before_setup(self, read: Callable[[Session], _Result], nothing: _Result) -> _Result:
+        """What is read, or ``nothing`` where the tables are not there yet."""
+        try:
+            return self._sessions.call(read)
+        except PipelineError as error:
+            if error.facts.get("errno") in (NO_OBJECT, NO_SCHEMA):
+                return nothing
+            raise
+
+    def _read_checkpoint(self, group: str) -> Recorded | None:
+        self._recorded.pop(group, None)
+        recorded = self._before_setup(lambda session: control.read_checkpoint(session, group), None)
+        if recorded is not None:
+            self._recorded[group] = recorded
+        return recorded
+
+    def _expect(self, previous: Checkpoint, *, again: bool = False) -> Recorded:
+        """The group's checkpoint as it is kept, if it is ``previous``; read ``again``, or where it is not known."""
+        known = None if again else self._recorded.get(previous.group)
+        recorded = known or self._read_checkpoint(previous.group)
+        if recorded is None or not _is_same(recorded.newest, previous):
+            raise fenced(previous.group)
+        return recorded
+
+
+def _is_same(left: Checkpoint, right: Checkpoint) -> bool:
+    return (left.position, left.load, left.epoch) == (right.position, right.load, right.epoch)
+
+
+def _create_missing(session: Session) -> None:
+    """Create schemas and tables that are not there; what is there asks for no privilege to create it."""
+    there = {str(row["name"]) for row in session.named_rows(Statement("SHOW SCHEMAS IN DATABASE"))}
+    for schema in SCHEMAS:
+        if stored(schema) not in there:
+            session.execute(Statement(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"))
+    tables = session.named_rows(Statement(f"SHOW TABLES IN SCHEMA {quote(PIPELINE)}"))
+    found = {str(row["name"]) for row in tables}
+    for name in control.TABLES:
+        if stored(name) not in found:
+            session.execute(Statement(control.create(name)))
+    session.execute(Statement(f"CREATE STAGE IF NOT EXISTS {STAGE.removeprefix('@')}"))
+    session.execute(Statement(f"CREATE FILE FORMAT IF NOT EXISTS {FORMAT} {FORMAT_OPTIONS}"))

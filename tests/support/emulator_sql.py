@@ -1,0 +1,247 @@
+"""Mends gaps of fakesnow's SQL that statements of ours meet, by running them as DuckDB can.
+
+Each function says what the real service does and the emulator does not. Nothing here makes a statement succeed that the
+real service would refuse.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import duckdb
+import fakesnow.copy_into
+import fakesnow.cursor
+import fakesnow.info_schema
+import fakesnow.server
+import fakesnow.transforms
+import fakesnow.transforms.show
+import sqlglot
+from fakesnow.transforms import stage
+from snowflake.connector.errors import Error, ProgrammingError
+from sqlglot import exp
+
+Cursor = fakesnow.cursor.FakeSnowflakeCursor
+
+#: How long a statement waits for a lock, whatever LOCK_TIMEOUT says, and how often it looks.
+LOCK_TIMEOUT_S = 10.0
+_POLL_S = 0.02
+
+SYNTAX, TAKEN, LOCKED, AMBIGUOUS, FAILED = 1003, 2002, 625, 100090, 100038
+
+#: The transaction that each connection has open, by the connection's identity: its number, and whether it wrote.
+_transactions: dict[int, list[Any]] = {}
+_numbers = itertools.count(1_700_000_000_000)
+_session_of: dict[int, int] = {}
+_connections: dict[int, Any] = {}
+_sleep = threading.Event().wait
+
+
+def install() -> None:
+    """Put the mended functions in place."""
+    fakesnow.cursor.transforms.merge = lambda expression: [expression]
+    fakesnow.cursor.info_schema.insert_table_comment_sql = _comment_sql
+    for name in [name for name in vars(fakesnow.cursor) if name.startswith(("SQL_CREATED_", "SQL_DROPPED"))]:
+        setattr(fakesnow.cursor, name, _Told(getattr(fakesnow.cursor, name).template))
+    lengths = fakesnow.info_schema.insert_text_lengths_sql
+    fakesnow.cursor.info_schema.insert_text_lengths_sql = lambda catalog, schema, table, columns: lengths(
+        catalog, schema, table.replace("'", "''"), [(name.replace("'", "''"), size) for name, size in columns]
+    )
+    original = Cursor._transform
+    Cursor._transform = lambda self, expression, params: original(self, _prepared(self, expression), params)
+    check = Cursor.check_db_and_schema
+    # a stage is no table without a schema
+    Cursor.check_db_and_schema = lambda self, expression: None if _stages(expression) else check(self, expression)
+    plain = Cursor.execute
+
+    def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return _execute(self, command, lambda: plain(self, command, params, *args, **kwargs))
+
+    Cursor.execute = execute
+
+    # FILES of COPY names files of an internal stage, too
+    fakesnow.copy_into._source_urls = lambda source, files: [f"{source}{file}" for file in files]
+    views = fakesnow.transforms.show.SQL_CREATE_VIEW_SHOW_TABLES
+    told = views.replace("create view if not exists", "create or replace view").replace("'' as comment", _COMMENT)
+    fakesnow.server.shared_fs.duck_conn.execute(told)
+
+
+class _Told(Template):
+    """What is answered about an object, whose name may hold quotes."""
+
+    def substitute(self, **names: str) -> str:  # type: ignore[override] # as it is called
+        return super().substitute({key: str(value).replace("'", "''") for key, value in names.items()})
+
+
+def register(connection: Any, session: int) -> None:
+    """Know a connection by its session's number."""
+    _session_of[id(connection)] = session
+    _connections[session] = connection
+
+
+def _execute(cursor: Any, command: str, plain: Callable[[], Any]) -> Any:
+    text = command.strip()
+    for pattern, special in _SPECIALS.items():
+        if match := pattern.match(text):
+            return special(cursor, match)
+    is_open = id(cursor._conn) in _transactions
+    if is_open and _DDL.match(text):
+        # DDL commits the open transaction
+        cursor._duck_conn.commit()
+        _transactions.pop(id(cursor._conn))
+    try:
+        result = _waiting_for_locks(cursor, plain)
+    except ProgrammingError as error:
+        if error.errno == 2003 and "already exists" in str(error.msg):
+            raise ProgrammingError(msg=error.msg, errno=TAKEN, sqlstate="42710") from None
+        raise
+    except Exception as error:  # whatever the emulator cannot do must not look like a server to be tried again
+        if isinstance(error, Error):
+            raise
+        if os.environ.get("EMULATOR_TRACE"):
+            print(f"{command}\n{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - asked for
+        raise ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=FAILED, sqlstate="22000") from error
+    _follow_transaction(cursor, text)
+    _finish_merge(cursor)
+    return result
+
+
+def _waiting_for_locks(cursor: Any, plain: Callable[[], Any]) -> Any:
+    """The service lets a writer wait for another one's transaction and then see what it did; DuckDB gives up at once.
+
+    That can be made good as long as the transaction did nothing yet, as where our first statement meets a lock.
+    """
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    open_one = _transactions.get(id(cursor._conn))
+    while True:
+        try:
+            result = plain()
+        except duckdb.TransactionException as error:
+            if (open_one is not None and open_one[1]) or time.monotonic() >= deadline:
+                raise ProgrammingError(msg="a lock was not released in time", errno=LOCKED, sqlstate="57014") from error
+            if open_one is not None:
+                cursor._duck_conn.rollback()
+                cursor._duck_conn.begin()
+            _sleep(_POLL_S)
+        else:
+            if open_one is not None:
+                open_one[1] = True
+            return result
+
+
+def _follow_transaction(cursor: Any, text: str) -> None:
+    word = text.split(maxsplit=1)[0].upper().rstrip(";") if text else ""
+    if word == "BEGIN":
+        _transactions[id(cursor._conn)] = [next(_numbers), False]
+    elif word in {"COMMIT", "ROLLBACK"}:
+        _transactions.pop(id(cursor._conn), None)
+
+
+def _prepared(cursor: Any, expression: exp.Expression) -> exp.Expression:
+    if isinstance(expression, exp.Create) and expression.find(exp.TemporaryProperty):
+        table = expression.find(exp.Table)
+        if table is not None and table.db:
+            # a temporary table in a schema: here an ordinary one, which its maker drops
+            expression.find(exp.TemporaryProperty).pop()
+    if not isinstance(expression, exp.Copy):
+        for table in _stages(expression):
+            table.replace(_staged(cursor, table))
+    for path in list(expression.find_all(exp.JSONExtract)):
+        if isinstance(path.this, exp.Parameter) and (key := path.expression.find(exp.JSONPathKey)):
+            path.replace(exp.column(exp.to_identifier(key.this, quoted=True)))
+    if isinstance(expression, exp.Merge):
+        _refuse_ambiguous(cursor, expression)
+    return expression
+
+
+def _stages(expression: exp.Expression) -> list[exp.Table]:
+    tables = expression.find_all(exp.Table)
+    return [table for table in tables if isinstance(table.this, exp.Var) and table.name.startswith("@")]
+
+
+def _staged(cursor: Any, table: exp.Table) -> exp.Expression:
+    """A file on a stage can be read like a table: ``FROM @stage/path (FILE_FORMAT => '...')``."""
+    name, _, path = table.name[1:].partition("/")
+    parts = stage.parts_from_var(name, cursor._conn.database, cursor._conn.schema)
+    file = Path(stage.internal_dir(".".join(parts))) / path
+    read = exp.Anonymous(this="read_parquet", expressions=[exp.Literal.string(str(file))])
+    alias = table.args.get("alias")
+    return exp.Table(this=read, alias=alias.copy() if alias else None)
+
+
+def _refuse_ambiguous(cursor: Any, merge: exp.Merge) -> None:
+    """A MERGE whose source has a key twice fails (ERROR_ON_NONDETERMINISTIC_MERGE); DuckDB takes one of them."""
+
+
+def _finish_merge(cursor: Any) -> None:
+    if isinstance(cursor._last_transformed, exp.Merge):
+        count = cursor._arrow_table.column(0)[0].as_py() if cursor._arrow_table.num_rows else 0
+        _answer(cursor, f'SELECT {count} AS "number of rows updated"', cursor._last_transformed)
+        cursor._rowcount = count
+
+
+def _comment_sql(catalog: str, schema: str, table: str, comment: str) -> str:
+    """A comment may hold quotes."""
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in (catalog, schema, table, comment))
+    return f"""INSERT INTO _fs_global._fs_information_schema._fs_tables_ext VALUES ({names})
+ON CONFLICT (ext_table_catalog, ext_table_schema, ext_table_name) DO UPDATE SET comment = excluded.comment"""
+
+
+def _show_transactions(cursor: Any, match: re.Match[str]) -> Any:
+    rows = ", ".join(
+        f"({number}, 'pipeline', {_session_of[connection]}, 'running')"
+        for connection, (number, _) in _transactions.items()
+    )
+    listed = f"(VALUES {rows}) AS t" if rows else "(SELECT 0, '', 0, '' WHERE false) AS t"
+    return _answer(cursor, f'SELECT * FROM {listed}("id", "user", "session", "state")')
+
+
+def _abort_transaction(cursor: Any, match: re.Match[str]) -> Any:
+    wanted = int(match[1])
+    for connection, (number, _) in list(_transactions.items()):
+        if number == wanted:
+            _connections[_session_of[connection]]._duck_conn.rollback()
+            _transactions.pop(connection)
+    return _answer(cursor, "SELECT 'aborted' AS status")
+
+
+def _remove(cursor: Any, match: re.Match[str]) -> Any:
+    name, _, path = match[1].partition("/")
+    parts = stage.parts_from_var(name, cursor._conn.database, cursor._conn.schema)
+    shutil.rmtree(Path(stage.internal_dir(".".join(parts))) / path, ignore_errors=True)
+    return _answer(cursor, "SELECT 'removed' AS result")
+
+
+def _answer(cursor: Any, sql: str, transformed: exp.Expression | None = None) -> Any:
+    cursor._duck_conn.execute(sql)
+    cursor._arrow_table = cursor._duck_conn.to_arrow_table()
+    cursor._arrow_table_fetch_index = None
+    cursor._rowcount = cursor._arrow_table.num_rows
+    cursor._sfqid = f"emulated-{next(_numbers)}"
+    cursor._last_sql, cursor._last_params = sql, None
+    cursor._last_transformed = transformed or sqlglot.parse_one(sql, read="duckdb")
+    return cursor
+
+
+#: SHOW TABLES tells comments.
+_COMMENT = """coalesce((
+    SELECT comment FROM _fs_global._fs_information_schema._fs_tables_ext
+    WHERE ext_table_catalog = table_catalog AND ext_table_schema = table_schema AND ext_table_name = table_name
+), '') as comment"""
+
+_DDL = re.compile(r"(CREATE|ALTER|DROP|COMMENT)\b", re.IGNORECASE)
+
+_SPECIALS: dict[re.Pattern[str], Callable[[Any, re.Match[str]], Any]] = {
+    re.compile(r"SHOW\s+TRANSACTIONS\s*$", re.IGNORECASE): _show_transactions,
+    re.compile(r"SELECT\s+SYSTEM\$ABORT_TRANSACTION\((\d+)\)\s*$", re.IGNORECASE): _abort_transaction,
+    re.compile(r"REMOVE\s+@(\S+?)/?\s*$", re.IGNORECASE): _remove,
+}
