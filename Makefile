@@ -17,7 +17,8 @@ quietly = trap 'rm -rf $(VENV); exit 130' INT; said=$$($(1) 2>&1) || { echo "$$s
 help:
 	@echo "make demo    watch a shop flow from PostgreSQL into DuckDB and dbt marts"
 	@echo "make demo-snowflake  the same into Snowflake, emulated: no account needed"
-	@echo "make test    run all tests"
+	@echo "make test    run all tests, none of which needs an account"
+	@echo "make test-snowflake   run the tests that need a Snowflake account, which the environment names"
 	@echo "make check   check format, lint, types and import contracts; run the fast tests"
 	@echo "make bench   measure throughput, latency and memory"
 	@echo "make lock    write requirements.txt and requirements-test.txt anew"
@@ -30,7 +31,10 @@ demo-snowflake: $(VENV)/.test
 	@$(PY) -m tests.support.snowflake_demo $(ARGS)
 
 test: $(VENV)/.test
-	$(PY) -m pytest tests --ignore=tests/benchmarks -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest tests --ignore=tests/benchmarks --ignore=tests/real_snowflake -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-snowflake: $(VENV)/.test
+	$(PY) -m pytest tests/real_snowflake --timeout=1800 $(ARGS)
 
 check: $(VENV)/.test
 	$(PY) -m ruff format --check .
