@@ -78,9 +78,13 @@ class Tracker:
         if table is not None and table.root_oid in self._by_oid:
             return self._by_oid[table.root_oid]
         same = self._by_name.get(RelationName(message.namespace, message.name))
-        if same is not None:
+        if same is not None and not self._has_its_name(same.capture.table):
             raise another_table(same.capture)
-        return None
+        return None  # a stranger, or a table that had the name before ours did, and so before ours was copied
+
+    def _has_its_name(self, table: Table) -> bool:
+        now = self._catalog.by_oid([table.oid]).get(table.oid)
+        return now is not None and now.name == table.name
 
     def _columns(self, message: RelationMessage, tracked: Tracked, table: Table | None) -> list[Column | None]:
         spec = tracked.capture.spec
