@@ -7,7 +7,8 @@ Altering tables is the warehouse's; bringing batches to the decided schema is ``
   ``<name>_dropped``, so that the name always shows what the source shows under it.
 - A type whose values fit the table's stays as the table has it (the table may be wider than the source). One that
   does not fit widens the table's column to a type that holds both, if the warehouse can do that in place.
-- Any other change of type is a new column, ``<name>_2``; the old one stays as if dropped.
+- Any other change of type is a new column, ``<name>_2``, which holds values in old rows; the old one stays as if
+  dropped.
 - A dropped column stays, nullable and without a default. NOT NULL at the source is noted, never enforced.
 - The contract's policy: EVOLVE follows all of it; DISCARD follows all but new columns, whose values are left out; STOP
   refuses all of it but dropped columns, from which nothing is lost.
@@ -257,7 +258,12 @@ def _followed(column: Column, fate: _Fate) -> Column:
 
 def _added(fate: _Fate, name: str) -> Column:
     return attrs.evolve(
-        fate.after, name=name, type=fate.type, default=_default(fate.after.default, fate.type), dropped=False
+        fate.after,
+        name=name,
+        type=fate.type,
+        default=_default(fate.after.default, fate.type),
+        fills_old_rows=fate.after.fills_old_rows or fate.outgrown is not None,
+        dropped=False,
     )
 
 

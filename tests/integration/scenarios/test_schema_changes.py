@@ -95,6 +95,43 @@ def test_types_are_widened(orders: World) -> None:
     assert_equal(orders)
 
 
+@pytest.mark.parametrize(
+    "change", ["status TYPE jsonb USING to_jsonb(status)", "amount TYPE int", "amount TYPE numeric(5,1)"]
+)
+def test_a_type_whose_values_the_column_can_hold_keeps_it(orders: World, change: str) -> None:
+    orders.sql(f"ALTER TABLE orders ALTER {change}", "UPDATE orders SET id = 21 WHERE id = 1")
+    orders.run()
+    assert orders.staging("orders").schema.names == ["id", "status", "amount"]
+    orders.run(resync=["orders"])
+    rows = {row["id"]: row for row in orders.staging("orders").to_pylist()}
+    assert (str(rows[21]["amount"]), rows[21]["status"].strip('"')) == ("1.00", "new")
+
+
+def test_a_type_of_another_kind_is_another_column_and_old_rows_are_never_silently_null(orders: World) -> None:
+    orders.sql("ALTER TABLE orders ALTER amount TYPE date USING date '2026-01-01' + amount::int")
+    orders.sql("UPDATE orders SET status = 'paid' WHERE id = 1")
+    before = orders.checkpoint()
+    with pytest.raises(SchemaRefused, match="does not tell them") as refused:
+        orders.run()
+    assert "resync orders" in refused.value.hint
+    assert orders.checkpoint() == before
+    orders.run(resync=["orders"])
+    assert orders.staging("orders").schema.names == ["id", "status", "amount", "amount_2"]
+    session = orders.session()
+    try:
+        assert verify(session).is_equal
+    finally:
+        session.source.close()
+
+
+def test_a_column_dropped_and_added_again_under_its_name_is_another(orders: World) -> None:
+    orders.sql("ALTER TABLE orders DROP status", "ALTER TABLE orders ADD status text DEFAULT 'again'")
+    orders.sql("UPDATE orders SET amount = 0 WHERE id = 1")
+    orders.run()
+    rows = {row["id"]: row for row in orders.staging("orders").to_pylist()}
+    assert [(rows[n]["status_dropped"], rows[n]["status"]) for n in (1, 2)] == [(None, "again"), ("new", "again")]
+
+
 def test_by_contract_a_new_column_is_left_out_and_the_others_are_not_lost(orders: World) -> None:
     orders.stream("orders", contract=Contract(on_schema_change=OnSchemaChange.DISCARD))
     orders.sql("ALTER TABLE orders ADD COLUMN country text DEFAULT 'NL'")
