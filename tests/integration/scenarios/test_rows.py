@@ -98,6 +98,22 @@ def test_an_update_that_changes_nothing_makes_no_version(documents: World) -> No
     assert len(documents.all_rows("docs")) == 2
 
 
+def test_history_has_one_version_of_what_one_transaction_did_to_a_key(documents: World) -> None:
+    documents.stream("docs", mode=Mode.HISTORY)
+    documents.run()
+    documents.sql("UPDATE docs SET title = 'uno' WHERE id = 1", "UPDATE docs SET title = 'eins' WHERE id = 1")
+    documents.sql("INSERT INTO docs VALUES (5, 'five', 'b')", "DELETE FROM docs WHERE id = 5")
+    documents.run()
+    versions = sorted(documents.all_rows("docs"), key=lambda row: (row["id"], row["_cdc_valid_from"]))
+    assert [(row["id"], row["title"], row["_cdc_current"]) for row in versions] == [
+        (1, "one", False),
+        (1, "eins", True),
+        (2, "two", True),
+    ]
+    assert versions[0]["_cdc_valid_to"] == versions[1]["_cdc_valid_from"]
+    assert_equal(documents)
+
+
 def test_history_closes_at_a_delete_and_opens_at_an_insert(documents: World) -> None:
     documents.stream("docs", mode=Mode.HISTORY)
     documents.run()

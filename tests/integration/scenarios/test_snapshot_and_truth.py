@@ -11,7 +11,7 @@ import pytest
 from pipeline.application.sync import sync
 from pipeline.application.verify import verify
 from pipeline.domain.errors import SourceUnreachable
-from pipeline.domain.events import BatchApplied, CopyAdvanced, CopyFinished, Event
+from pipeline.domain.events import BatchApplied, CopyAdvanced, CopyFinished, CopyStarted, Event
 from pipeline.domain.stream import Mode
 from pipeline.ports.warehouse import target_of
 from tests.support.oracle import assert_equal
@@ -64,6 +64,44 @@ def test_changes_of_every_kind_during_the_snapshot(world: World, mode: Mode) -> 
         writer.join()
     world.run()
     assert_equal(world)
+
+
+class Meddler:
+    """Commits statements at the source as soon as a copy begins."""
+
+    def __init__(self, world: World, *statements: str) -> None:
+        self._world = world
+        self._statements = statements
+
+    def record(self, event: Event) -> None:
+        if isinstance(event, CopyStarted):
+            self._world.sql(*self._statements)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_big_column_left_unchanged_while_its_row_is_still_being_copied(world: World, mode: Mode) -> None:
+    world.sql(
+        "CREATE TABLE docs (id int PRIMARY KEY, title text, body text)",
+        "ALTER TABLE docs ALTER body SET STORAGE EXTERNAL",
+        "INSERT INTO docs SELECT n, 'old', repeat(md5(n::text), 1000) FROM generate_series(1, 3) n",
+    )
+    world.stream("docs", mode=mode)
+    meddler = Meddler(
+        world,
+        "UPDATE docs SET title = 'new' WHERE id = 1",
+        "UPDATE docs SET id = 9 WHERE id = 2",
+        "UPDATE docs SET title = 'gone' WHERE id = 3",
+        "DELETE FROM docs WHERE id = 3",
+    )
+    session = attrs.evolve(world.session(), metrics=meddler)
+    try:
+        sync(session)
+    finally:
+        session.source.close()
+    if mode is Mode.APPEND:
+        assert [row["_cdc_unchanged"] for row in world.changelog("docs")][3:] == [["body"], ["body"], ["body"], None]
+    else:
+        assert_equal(world)
 
 
 def test_a_connection_lost_in_the_middle_of_a_copy_is_told_without_values(world: World) -> None:

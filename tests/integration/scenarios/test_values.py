@@ -57,6 +57,36 @@ def test_json_null_is_not_sql_null_and_numbers_keep_their_digits(world: World) -
     assert rows[3]["j"] == document
 
 
+def test_a_json_text_may_name_a_character_that_postgres_cannot_store(world: World) -> None:
+    text = r'{"nul": "a\u0000b", "pair": "\ud83d\ude80"}'
+    world.sql("CREATE TABLE t (id int PRIMARY KEY, j json)", f"INSERT INTO t VALUES (1, '{text}')")
+    world.stream("t")
+    world.run()
+    world.sql("INSERT INTO t SELECT 2, j FROM t")
+    world.run()
+    assert [row["j"] for row in world.staging("t").to_pylist()] == [text, text]
+
+
+def test_types_without_a_counterpart_arrive_as_their_texts(world: World) -> None:
+    world.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, v tsvector, p point, m int4multirange, a macaddr, t timetz)",
+        "INSERT INTO t VALUES (1, 'fat:1 cat:2', '(1,2)', '{[1,3),[5,7)}', '08:00:2b:01:02:03', '12:00:00+05:30')",
+    )
+    world.stream("t")
+    world.run()
+    world.sql("INSERT INTO t SELECT 2, v, p, m, a, t FROM t")
+    world.run()
+    row = {
+        "v": "'cat':2 'fat':1",
+        "p": "(1,2)",
+        "m": "{[1,3),[5,7)}",
+        "a": "08:00:2b:01:02:03",
+        "t": "12:00:00+05:30",
+    }
+    found = sorted(world.staging("t").to_pylist(), key=lambda row: row["id"])
+    assert found == [{"id": 1, **row}, {"id": 2, **row}]
+
+
 def test_a_document_of_15_mb(duckdb_world: World) -> None:
     world = duckdb_world
     world.sql("CREATE TABLE t (id int PRIMARY KEY, b jsonb)", "INSERT INTO t VALUES (1, '{}')")
