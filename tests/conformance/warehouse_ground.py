@@ -41,6 +41,12 @@ class WarehouseHarness(ABC):
     def make_foreign(self, table: str) -> None:
         """Create a table that the pipeline did not make where the staging table of this name would stand."""
 
+    def document(self, text: str | None) -> object:
+        """What must be equal of a JSON text that is loaded and the one that comes back: all of it, unless the warehouse
+        keeps documents and not their texts.
+        """
+        return text
+
 
 class WarehouseSuite:
     """Ground for all suites: a harness and a warehouse that is set up and begun, with a table ``people``."""

@@ -21,6 +21,7 @@ from tests.conformance.warehouse_ground import (
     AT,
     FIRST,
     PEOPLE,
+    WarehouseHarness,
     WarehouseSuite,
     create,
     following,
@@ -89,13 +90,16 @@ class WarehouseRowsConformance(WarehouseSuite):
         assert content(warehouse.changelog(target).select(schema.names)) == expected
 
     @pytest.mark.parametrize("mode", list(Mode))
-    def test_json_documents_come_back_as_they_were_written(self, warehouse: Warehouse, mode: Mode) -> None:
+    def test_json_documents_come_back_as_they_were_written(
+        self, warehouse: Warehouse, harness: WarehouseHarness, mode: Mode
+    ) -> None:
         schema = StreamSchema([Column("id", pa.int64()), Column("doc", pa.string(), json=True)], key=("id",))
         target, log = create(warehouse, target_for(mode, schema)), Log()
         texts = (None, "null", '""', '{"b": 1,  "a": 123456789012345678901234567890}', "[1.0, 1.00]", '"\\u00e9"')
         rows = [{"id": number, "doc": text} for number, text in enumerate(texts)]
         load(warehouse, target, [log.insert(**row) for row in rows])
-        assert content(warehouse.current(target)) == content(pa.Table.from_pylist(rows, schema=schema.arrow()))
+        found = {row["id"]: harness.document(row["doc"]) for row in warehouse.current(target).to_pylist()}
+        assert found == {number: harness.document(text) for number, text in enumerate(texts)}
 
     @pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.SOFT_DELETE, Mode.HISTORY])
     def test_keys_that_look_alike_stay_apart(self, warehouse: Warehouse, mode: Mode) -> None:

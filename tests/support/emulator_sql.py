@@ -49,6 +49,11 @@ _sleep = threading.Event().wait
 def install() -> None:
     """Put the mended functions in place."""
     fakesnow.cursor.transforms.merge = lambda expression: [expression]
+    # NUMBER(38,0) has 38 digits, not 64 bits
+    narrow = fakesnow.transforms.integer_precision
+    fakesnow.cursor.transforms.integer_precision = lambda expression: (
+        expression if _is_exact_number(expression) else narrow(expression)
+    )
     fakesnow.cursor.info_schema.insert_table_comment_sql = _comment_sql
     for name in [name for name in vars(fakesnow.cursor) if name.startswith(("SQL_CREATED_", "SQL_DROPPED"))]:
         setattr(fakesnow.cursor, name, _Told(getattr(fakesnow.cursor, name).template))
@@ -73,6 +78,11 @@ def install() -> None:
     views = fakesnow.transforms.show.SQL_CREATE_VIEW_SHOW_TABLES
     told = views.replace("create view if not exists", "create or replace view").replace("'' as comment", _COMMENT)
     fakesnow.server.shared_fs.duck_conn.execute(told)
+
+
+def _is_exact_number(expression: exp.Expression) -> bool:
+    is_number = isinstance(expression, exp.DataType) and expression.this == exp.DataType.Type.DECIMAL
+    return is_number and bool(expression.expressions)
 
 
 class _Told(Template):
@@ -151,7 +161,12 @@ def _prepared(cursor: Any, expression: exp.Expression) -> exp.Expression:
         table = expression.find(exp.Table)
         if table is not None and table.db:
             # a temporary table in a schema: here an ordinary one, which its maker drops
-            expression.find(exp.TemporaryProperty).pop()
+            kept = [
+                each
+                for each in expression.args["properties"].expressions
+                if not isinstance(each, exp.TemporaryProperty)
+            ]
+            expression.set("properties", exp.Properties(expressions=kept) if kept else None)
     if not isinstance(expression, exp.Copy):
         for table in _stages(expression):
             table.replace(_staged(cursor, table))
@@ -189,9 +204,9 @@ def _finish_merge(cursor: Any) -> None:
         cursor._rowcount = count
 
 
-def _comment_sql(catalog: str, schema: str, table: str, comment: str) -> str:
-    """A comment may hold quotes."""
-    names = ", ".join("'" + name.replace("'", "''") + "'" for name in (catalog, schema, table, comment))
+def _comment_sql(catalog: str, schema: str, table: str, comment: str | None) -> str:
+    """A comment may hold quotes, or not be there."""
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in (catalog, schema, table, comment or ""))
     return f"""INSERT INTO _fs_global._fs_information_schema._fs_tables_ext VALUES ({names})
 ON CONFLICT (ext_table_catalog, ext_table_schema, ext_table_name) DO UPDATE SET comment = excluded.comment"""
 
@@ -221,6 +236,12 @@ def _remove(cursor: Any, match: re.Match[str]) -> Any:
     return _answer(cursor, "SELECT 'removed' AS result")
 
 
+def _move_table(cursor: Any, match: re.Match[str]) -> Any:
+    """A table can be renamed into another schema."""
+    cursor._duck_conn.execute(f"CREATE TABLE {match[2]} AS SELECT * FROM {match[1]}; DROP TABLE {match[1]}")
+    return _answer(cursor, "SELECT 'renamed' AS status")
+
+
 def _answer(cursor: Any, sql: str, transformed: exp.Expression | None = None) -> Any:
     cursor._duck_conn.execute(sql)
     cursor._arrow_table = cursor._duck_conn.to_arrow_table()
@@ -243,5 +264,6 @@ _DDL = re.compile(r"(CREATE|ALTER|DROP|COMMENT)\b", re.IGNORECASE)
 _SPECIALS: dict[re.Pattern[str], Callable[[Any, re.Match[str]], Any]] = {
     re.compile(r"SHOW\s+TRANSACTIONS\s*$", re.IGNORECASE): _show_transactions,
     re.compile(r"SELECT\s+SYSTEM\$ABORT_TRANSACTION\((\d+)\)\s*$", re.IGNORECASE): _abort_transaction,
+    re.compile(r'ALTER TABLE ("\w+"\."\w+") RENAME TO ("\w+"\."\w+")$'): _move_table,
     re.compile(r"REMOVE\s+@(\S+?)/?\s*$", re.IGNORECASE): _remove,
 }

@@ -34,6 +34,10 @@ _SEQ, _FROM, _TO, _FROM_AT, _TO_AT, _CURRENT = map(
 #: A sequence without its 44 bits of ordinal: the lowest that the same commit can have.
 _FLOOR = f"MIN({_SEQ}) - MOD(MIN({_SEQ}), {_ORDINALS})"
 
+#: How a MERGE closes versions, where ``s`` gives the sequence and the time at which they end.
+_CLOSE = f"""WHEN MATCHED THEN UPDATE SET {_TO} = s."_CDC_NEXT", {_TO_AT} = GREATEST(s."_CDC_AT", t.{_FROM_AT}),
+    {_CURRENT} = FALSE"""
+
 
 def truncate(target: Target, table: str, truncation: Truncation) -> Statement:
     """Close the current versions; those that the same commit made are taken back, and the ones before closed."""
@@ -46,14 +50,15 @@ USING (
     WITH made AS (
         SELECT {keys} FROM {table} WHERE {made}
     )
-    SELECT {columns(target.schema.key, "v")}, v.{_FROM}, v.{_CURRENT} AND v.{_FROM} >= ? AS "_CDC_IS_TAKEN_BACK"
+    SELECT {columns(target.schema.key, "v")}, v.{_FROM}, v.{_CURRENT} AND v.{_FROM} >= ? AS "_CDC_IS_TAKEN_BACK",
+        ? AS "_CDC_NEXT", {BOUND_INSTANT} AS "_CDC_AT"
     FROM {table} AS v LEFT JOIN made AS m ON {sql.same_key(target, "v", "m")}
     WHERE v.{_FROM} < ? AND (v.{_CURRENT} OR (m.{quote(target.schema.key[0])} IS NOT NULL AND v.{_TO} >= ?))
 ) AS s
 ON {sql.same_key(target, "t", "s")} AND t.{_FROM} = s.{_FROM}
 WHEN MATCHED AND s."_CDC_IS_TAKEN_BACK" THEN DELETE
-WHEN MATCHED THEN UPDATE SET {_TO} = ?, {_TO_AT} = GREATEST({BOUND_INSTANT}, t.{_FROM_AT}), {_CURRENT} = FALSE""",
-        [floor, truncation.sequence, floor, truncation.sequence, floor, truncation.sequence, at],
+{_CLOSE}""",
+        [floor, truncation.sequence, floor, truncation.sequence, at, truncation.sequence, floor],
     )
 
 
@@ -81,16 +86,16 @@ def close_unheld(target: Target, table: str, stamp: Stamp) -> Statement:
         f"""MERGE INTO {table} AS t
 USING (
     SELECT {columns(target.schema.key, "v")}, v.{_FROM},
-        (SELECT COALESCE(MAX({_SEQ}), 0) + 1 FROM {changelog} WHERE {quote(LOAD)} <= ?) AS "_CDC_NEXT"
+        (SELECT COALESCE(MAX({_SEQ}), 0) + 1 FROM {changelog} WHERE {quote(LOAD)} <= ?) AS "_CDC_NEXT",
+        {BOUND_INSTANT} AS "_CDC_AT"
     FROM {table} AS v
     LEFT JOIN (SELECT DISTINCT {keys} FROM {changelog} WHERE {quote(LOAD)} = ?) AS h
         ON {sql.same_key(target, "v", "h")}
     WHERE v.{_CURRENT} AND h.{quote(target.schema.key[0])} IS NULL
 ) AS s
 ON {sql.same_key(target, "t", "s")} AND t.{_FROM} = s.{_FROM}
-WHEN MATCHED THEN UPDATE SET {_TO} = s."_CDC_NEXT", {_TO_AT} = GREATEST({BOUND_INSTANT}, t.{_FROM_AT}),
-    {_CURRENT} = FALSE""",
-        [stamp.load, stamp.load, sql.instant(stamp.at)],
+{_CLOSE}""",
+        [stamp.load, sql.instant(stamp.at), stamp.load],
     )
 
 
