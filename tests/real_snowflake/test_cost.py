@@ -73,7 +73,8 @@ def test_how_long_a_load_takes(account: Account, database: str, count: int) -> N
         target = create(warehouse, target_for())
     checkpoint, log = FIRST, Log()
     for number in range(3):
-        changes = [log.commit().insert(id=number * count + key, name=f"name {key}") for key in range(count)]
+        log.commit()
+        changes = [log.insert(id=number * count + key, name=f"name {key}") for key in range(count)]
         with account.timed(f"load of {count} changes"):
             checkpoint = load(warehouse, target, changes, after=checkpoint)
     assert warehouse.current(target).num_rows == 3 * count
