@@ -52,6 +52,7 @@
         select {{ key }} as changed_key, {{ columns }}
         from {{ fresh }}
         where {{ is_unmoved }}
+        qualify row_number() over (partition by {{ key }} order by {{ key }}) = 1
         union all
         select nullif({{ key }}, {{ key }}) as changed_key, {{ columns }}
         from {{ fresh }}

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _QUERY_TAG = re.compile(r"\s*alter\s+session\s+(set\s+query_tag\s*=|unset\s+query_tag\b)", re.IGNORECASE)
-_TEMPORARY = re.compile(r"(?P<create>\s*create\s+or\s+replace)\s+temporary(?P<table>\s+table\s+\w+\.)", re.IGNORECASE)
 
 
 def install() -> None:
@@ -37,12 +36,8 @@ def install() -> None:
 
 
 def _mended(command: str) -> str:
-    bare = _COMMENT.sub("", command)
-    if _QUERY_TAG.match(bare):  # there is no query history that could show the tag
+    if _QUERY_TAG.match(_COMMENT.sub("", command)):  # there is no query history that could show the tag
         return "SELECT 'Statement executed successfully.' AS \"status\""
-    temporary = _TEMPORARY.match(bare)
-    if temporary is not None:  # DuckDB keeps temporary tables out of databases and schemas; dbt drops this one itself
-        return f"{temporary['create']}{temporary['table']}{bare[temporary.end() :]}"
     return command
 
 
