@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.support.emulator import Emulator
+
 #: The features' steps; pytest takes plugins only from the outermost conftest.
 pytest_plugins = ["tests.support.steps"]
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Snowflake's emulator, one for all tests that ask for it."""
+    with Emulator() as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import adapters.sources.postgres
 import adapters.warehouses.duckdb
 import adapters.warehouses.memory
+import adapters.warehouses.snowflake
 from adapters.clock import SystemClock
 from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.application.session import Session
@@ -25,6 +26,8 @@ from pipeline.domain.finding import Finding
 from pipeline.domain.stream import BatchLimits, PipelineSpec, StreamSpec, SystemSpec
 from pipeline.ports.source import Source
 from pipeline.ports.warehouse import Warehouse, target_of
+from tests.support.emulator import Emulator
+from tests.support.statement_order import complaints
 
 SOURCE = "shop"
 
@@ -49,7 +52,9 @@ class Recorder:
 
 @attrs.define
 class World:
-    """A pipeline over ``database`` of a running server into a warehouse of ``kind`` (memory or duckdb)."""
+    """A pipeline over ``database`` of a running server into a warehouse of ``kind``: memory, duckdb, or snowflake on an
+    ``emulator``, in a database of the same name.
+    """
 
     server: EmbeddedPostgres
     database: str
@@ -60,6 +65,7 @@ class World:
     options: dict[str, object] = attrs.field(factory=dict)
     recorder: Recorder = attrs.field(factory=Recorder)
     stop: threading.Event = attrs.field(factory=threading.Event)
+    emulator: Emulator | None = None
     _warehouse: Warehouse | None = None
     _sources: list[Source] = attrs.field(factory=list)
 
@@ -72,13 +78,21 @@ class World:
     def warehouse(self) -> Warehouse:
         """The one warehouse of this world; it outlives every run, as a real one outlives every process."""
         if self._warehouse is None:
-            if self.kind == "memory":
-                self._warehouse = adapters.warehouses.memory.build("memory", {})
-            else:
-                self._warehouse = adapters.warehouses.duckdb.build(
-                    "warehouse", {"path": str(self.folder / "warehouse.duckdb")}
-                )
+            build = {
+                "memory": adapters.warehouses.memory.build,
+                "duckdb": adapters.warehouses.duckdb.build,
+                "snowflake": adapters.warehouses.snowflake.build,
+            }[self.kind]
+            self._warehouse = build("warehouse", self.warehouse_options)
         return self._warehouse
+
+    @property
+    def warehouse_options(self) -> dict[str, object]:
+        """The options of the warehouse, as a pipeline file would have them."""
+        if self.kind == "snowflake":
+            assert self.emulator is not None, "Snowflake needs an emulator"
+            return self.emulator.options(self.database.upper())
+        return {"path": str(self.folder / "warehouse.duckdb")} if self.kind == "duckdb" else {}
 
     def stream(self, name: str, **changes: Any) -> StreamSpec:
         """Configure a stream over the table of the same name, or change its configuration."""
@@ -162,6 +176,9 @@ class World:
             source.close()
         if self._warehouse is not None:
             self._warehouse.close()
+        if self.kind == "snowflake" and self.emulator is not None:
+            assert complaints(self.emulator.seen(self.database.upper())) == []
+            self.emulator.drop(self.database.upper())
         drop_database(self.server, self.database)
 
     def _target(self, stream: str):  # type: ignore[no-untyped-def] # Target

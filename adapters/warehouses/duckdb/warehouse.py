@@ -21,6 +21,7 @@ from adapters.warehouses.duckdb.undoing import undo_unrecorded
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding
+from pipeline.domain.limits import UNLIMITED, ValueLimits
 from pipeline.domain.loading import Migration, Target
 from pipeline.domain.quarantine import Waiting
 from pipeline.domain.tables import QUARANTINE_TABLE_SCHEMA, staging_schema
@@ -37,6 +38,11 @@ class DuckDBWarehouse:
     def name(self) -> str:
         """The kind and the file."""
         return f"duckdb {self._database.path}"
+
+    @property
+    def limits(self) -> ValueLimits:
+        """None that a batch could reach."""
+        return UNLIMITED
 
     def setup(self) -> None:
         """Create the folder, the schemas and the pipeline's own tables; undo migrations that were never recorded."""

@@ -18,6 +18,7 @@ from adapters.warehouses.memory.widening import is_wider
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, Missing, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding, Level
+from pipeline.domain.limits import UNLIMITED, ValueLimits
 from pipeline.domain.loading import Migration, Target
 from pipeline.domain.naming import CHANGELOG, QUARANTINE, STAGING
 from pipeline.domain.quarantine import STATUS_WAITING, Waiting
@@ -44,6 +45,11 @@ class MemoryWarehouse:
     def name(self) -> str:
         """The kind and the configured name."""
         return f"memory warehouse {self._name}"
+
+    @property
+    def limits(self) -> ValueLimits:
+        """None that a batch could reach."""
+        return UNLIMITED
 
     def setup(self) -> None:
         """Nothing to create; undo migrations that were never recorded."""

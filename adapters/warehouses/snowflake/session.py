@@ -7,6 +7,7 @@ thread at a time, but for ``put``, which may run in several.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -122,6 +123,8 @@ def open_session(options: SnowflakeOptions, *, tag: str = "") -> Session:
     """
     from snowflake.connector import connect  # takes seconds to import
 
+    # When something goes wrong the connector logs what it sent, values and signed addresses too (P10).
+    logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)
     parameters = {
         "QUERY_TAG": json.dumps({"product": PRODUCT, **({"for": tag} if tag else {})}, separators=(",", ":")),
         "TIMEZONE": "UTC",

@@ -55,7 +55,7 @@ def column_type(column: Column) -> str:
 
 def sql_type(kind: pa.DataType, *, where: str = "") -> str:
     """The Snowflake type that holds every value of an Arrow type; raises ``SchemaRefused`` where there is none."""
-    name = _SIMPLE.get(kind) or _composed(kind)
+    name = _SIMPLE.get(kind) or _composed(kind, where)
     if name is None:
         raise SchemaRefused(
             f"Snowflake has no type for {kind}",
@@ -93,19 +93,19 @@ def widens(before: pa.DataType, after: pa.DataType) -> bool:
     )
 
 
-def _composed(kind: pa.DataType) -> str | None:
+def _composed(kind: pa.DataType, where: str) -> str | None:
     if pa.types.is_decimal128(kind) and kind.scale >= 0:
         return f"NUMBER({kind.precision},{kind.scale})"
     if pa.types.is_timestamp(kind) and kind.unit != "ns":
         return INSTANT if kind.tz else "TIMESTAMP_NTZ(6)"
     if pa.types.is_dictionary(kind):
-        return sql_type(kind.value_type)
+        return sql_type(kind.value_type, where=where)
     if is_list(kind):
-        sql_type(kind.value_type)
+        sql_type(kind.value_type, where=where)
         return LIST
     if pa.types.is_struct(kind):
         for field in kind:
-            sql_type(field.type)
+            sql_type(field.type, where=where)
         return DOCUMENT
     return None
 

@@ -25,6 +25,7 @@ from adapters.warehouses.snowflake.undoing import undo_unrecorded
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding
+from pipeline.domain.limits import ValueLimits
 from pipeline.domain.loading import Migration, Target
 from pipeline.domain.naming import PIPELINE, SCHEMAS
 from pipeline.domain.quarantine import Waiting
@@ -35,6 +36,10 @@ _Result = TypeVar("_Result")
 
 #: Error numbers of the service: an object is not there (or not to be seen), a schema is not there, a name is taken.
 NO_OBJECT, NO_SCHEMA, TAKEN = 2003, 2043, 2002
+
+
+#: What a column takes unless it is declared larger: https://docs.snowflake.com/en/sql-reference/data-types-text
+LIMITS = ValueLimits(text_bytes=16 * 1024 * 1024, binary_bytes=8 * 1024 * 1024, document_digits=38)
 
 
 class SnowflakeWarehouse:
@@ -49,6 +54,11 @@ class SnowflakeWarehouse:
     def name(self) -> str:
         """The kind, the account and the database."""
         return self._options.place
+
+    @property
+    def limits(self) -> ValueLimits:
+        """Those of VARCHAR and VARIANT, and of BINARY; a number in a VARIANT has the digits of a NUMBER."""
+        return LIMITS
 
     def setup(self) -> None:
         """Create what is missing; undo migrations that were never recorded; sweep what was left in the stage."""

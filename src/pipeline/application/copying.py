@@ -64,7 +64,15 @@ def copy_stream(session: Session, snapshot: Snapshot, state: StreamState, *, che
     session.metrics.record(CopyStarted(spec.name, snapshot.estimate(spec.name)))
     following = checkpoint.next(checkpoint.position, at=session.clock.now())
     target = target_of(state)
-    stream = StreamLoad(spec=spec, target=target, waiting=Waiting(), flush_rows=1, flush_bytes=1, is_copy=True)
+    stream = StreamLoad(
+        spec=spec,
+        target=target,
+        waiting=Waiting(),
+        flush_rows=1,
+        flush_bytes=1,
+        limits=session.warehouse.limits,
+        is_copy=True,
+    )
     with session.warehouse.load(checkpoint, following) as load:
         load.replace(target)
         _fill(session, load, stream, snapshot.read(spec.name))

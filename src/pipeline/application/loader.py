@@ -108,6 +108,7 @@ class GroupLoader:
             waiting=self._waiting[name],
             flush_rows=session.pipeline.limits.rows,
             flush_bytes=session.pipeline.limits.bytes,
+            limits=session.warehouse.limits,
         )
 
     def _take(self, load: Load, batch: GroupBatch, loads: dict[str, StreamLoad]) -> None:

@@ -16,6 +16,7 @@ from pipeline.domain.checkpoint import StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.evolution import conform, evolve
+from pipeline.domain.limits import UNLIMITED, ValueLimits
 from pipeline.domain.loading import AddColumn, Migration, SchemaChange, Target
 from pipeline.domain.planning import plan_copy, plan_steps
 from pipeline.domain.processing import check_masks, process, processed_schema
@@ -30,7 +31,7 @@ class StreamLoad:
     """Takes the pieces of one stream in order and applies them to an open load.
 
     ``flush_rows`` and ``flush_bytes`` are how many rows, and bytes of them, may wait to be compacted together (P11).
-    ``is_copy`` says that the pieces are of a snapshot, which holds each key once.
+    ``limits`` are the warehouse's. ``is_copy`` says that the pieces are of a snapshot, which holds each key once.
     """
 
     spec: StreamSpec
@@ -38,6 +39,7 @@ class StreamLoad:
     waiting: Waiting
     flush_rows: int
     flush_bytes: int
+    limits: ValueLimits = UNLIMITED
     is_copy: bool = False
     counts: StreamCounts = attrs.field(factory=StreamCounts)
     _tables: list[pa.Table] = attrs.field(factory=list)
@@ -47,7 +49,7 @@ class StreamLoad:
     def take(self, load: Load, piece: ChangeBatch) -> None:
         """Judge a piece, set broken rows apart, and keep the rest for the next flush."""
         masked = process(piece, masks=self.spec.masks)
-        judged = judge(masked, self.spec.contract, self.waiting)
+        judged = judge(masked, self.spec.contract, self.waiting, limits=self.limits)
         self.waiting = judged.waiting
         self.counts += judged.counts
         if judged.quarantined.num_rows:

@@ -14,6 +14,7 @@ from pipeline.domain.change import ChangeBatch
 from pipeline.domain.contract import Contract
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.holding import REASON_BEHIND, Held, follow, hold, without
+from pipeline.domain.limits import UNLIMITED, ValueLimits
 from pipeline.domain.quarantined import (
     QUARANTINE_SCHEMA,
     SETTLED_SCHEMA,
@@ -69,12 +70,13 @@ class Judged:
     quarantined_reasons: dict[str, int]
 
 
-def judge(batch: ChangeBatch, contract: Contract, waiting: Waiting, *, max_value_bytes: int | None = None) -> Judged:
+def judge(batch: ChangeBatch, contract: Contract, waiting: Waiting, *, limits: ValueLimits = UNLIMITED) -> Judged:
     """Validate a batch and let its rows wait behind, overtake or close quarantined ones, in the order of the log.
 
-    ``waiting`` are the keys that wait before the batch. Raises as ``validation.assess`` does.
+    ``waiting`` are the keys that wait before the batch, ``limits`` the warehouse's. Raises as ``validation.assess``
+    does.
     """
-    found = assess(batch, contract, max_value_bytes=max_value_bytes)
+    found = assess(batch, contract, limits=limits)
     fates = follow(found.table, batch.schema, waiting, broken=found.broken, misfits=batch.misfits)
     behind = pa.array([[REASON_BEHIND]] * len(fates.behind), REASONS_TYPE)
     apart = np.concatenate([found.broken, fates.behind])
@@ -87,7 +89,7 @@ def judge(batch: ChangeBatch, contract: Contract, waiting: Waiting, *, max_value
         reasons=reasons,
         contract_version=contract.version,
         misfits=batch.misfits,
-        max_bytes=max_value_bytes,
+        max_bytes=limits.text_bytes,
     )
     counts = StreamCounts(
         read_count=batch.row_count,

@@ -19,7 +19,7 @@ from pipeline.domain.change import ChangeBatch
 from pipeline.domain.contract import Rule, RuleKind
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.uniqueness import duplicates
-from pipeline.domain.valuetext import is_binary, is_list, is_text, literals, one_array, plain
+from pipeline.domain.valuetext import is_binary, is_list, is_text, plain
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 #: Says of each value whether it is good; null values are.
@@ -67,19 +67,6 @@ def broken_rows(rule: Rule, batch: ChangeBatch) -> np.ndarray | None:
     if pc.all(good, min_count=0).as_py():
         return None
     return np.asarray(pc.fill_null(pc.invert(good), False))
-
-
-def oversize_rows(values: Column, max_bytes: int) -> np.ndarray | None:
-    """The rows (boolean) whose value takes more than ``max_bytes`` (lists and structs: as JSON), None if none does."""
-    if values.nbytes <= max_bytes:
-        return None
-    values = plain(values)
-    if not (is_text(values.type) or is_binary(values.type)):
-        if not pa.types.is_nested(values.type):
-            return None
-        values = literals(one_array(values))
-    large = pc.greater(pc.binary_length(values), max_bytes)
-    return np.asarray(pc.fill_null(large, False)) if pc.any(large).as_py() else None
 
 
 def type_names(kind: pa.DataType) -> set[str]:

@@ -22,8 +22,9 @@ from pipeline.domain.change import OP, ChangeBatch, Operation
 from pipeline.domain.contract import Contract, OnMisfit, Severity
 from pipeline.domain.errors import ConfigError, ContractBroken
 from pipeline.domain.holding import without
+from pipeline.domain.limits import UNLIMITED, ValueLimits, inexact_rows, oversize_rows
 from pipeline.domain.quarantined import quarantine_rows
-from pipeline.domain.rules import broken_rows, oversize_rows, problems_of
+from pipeline.domain.rules import broken_rows, problems_of
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.unchanged import Unchanged
 
@@ -67,12 +68,13 @@ class _Breach:
     rows: np.ndarray
 
 
-def validate(batch: ChangeBatch, contract: Contract, *, max_value_bytes: int | None = None) -> Validated:
+def validate(batch: ChangeBatch, contract: Contract, *, limits: ValueLimits = UNLIMITED) -> Validated:
     """Set the broken rows of a batch apart. See ``assess`` for what is raised.
 
-    With ``max_value_bytes``, a larger value (in bytes) quarantines its row with the reason ``size(column)``.
+    A value beyond the warehouse's ``limits`` quarantines its row with the reason ``size(column)``, or, for a number in
+    a JSON document that has too many digits, ``digits(column)``.
     """
-    found = assess(batch, contract, max_value_bytes=max_value_bytes)
+    found = assess(batch, contract, limits=limits)
     quarantined = quarantine_rows(
         found.table,
         batch.schema,
@@ -80,13 +82,13 @@ def validate(batch: ChangeBatch, contract: Contract, *, max_value_bytes: int | N
         reasons=found.reasons,
         contract_version=contract.version,
         misfits=batch.misfits,
-        max_bytes=max_value_bytes,
+        max_bytes=limits.text_bytes,
     )
     passed = without(found.table, found.broken)
     return Validated(passed, quarantined, found.warned, found.misfit_counts, reason_counts(found.reasons))
 
 
-def assess(batch: ChangeBatch, contract: Contract, *, max_value_bytes: int | None = None) -> Assessment:
+def assess(batch: ChangeBatch, contract: Contract, *, limits: ValueLimits = UNLIMITED) -> Assessment:
     """Find the broken rows of a batch.
 
     Raises ``ContractBroken``, naming stream, rules and numbers of rows, when a row broke something that the contract
@@ -95,10 +97,8 @@ def assess(batch: ChangeBatch, contract: Contract, *, max_value_bytes: int | Non
     ops = np.asarray(batch.table[OP])
     given = (ops != Operation.DELETE) & (ops != Operation.TRUNCATE)
     breaches = [*_misfit_breaches(batch, contract, given), *_rule_breaches(batch, contract, given)]
-    table = batch.table
-    if max_value_bytes is not None:
-        table, large = _without_oversize(batch, given, max_value_bytes)
-        breaches += large
+    table, large = _without_oversize(batch, given, limits)
+    breaches += large
     _stop(batch.stream, [breach for breach in breaches if breach.severity is Severity.STOP])
     warnings = [breach for breach in breaches if breach.severity is Severity.WARN]
     broken, reasons = _reasons([breach for breach in breaches if breach.severity is Severity.QUARANTINE])
@@ -169,19 +169,22 @@ def _rule_breaches(batch: ChangeBatch, contract: Contract, given: np.ndarray) ->
             yield _Breach(rule.label, rule.severity, np.flatnonzero(mask))
 
 
-def _without_oversize(batch: ChangeBatch, given: np.ndarray, max_value_bytes: int) -> tuple[pa.Table, list[_Breach]]:
+def _without_oversize(batch: ChangeBatch, given: np.ndarray, limits: ValueLimits) -> tuple[pa.Table, list[_Breach]]:
     table, breaches = batch.table, []
-    for number, name in enumerate(batch.schema.names):
-        mask = oversize_rows(table[name], max_value_bytes)
-        if mask is None:
-            continue
-        needed = mask if name in batch.schema.key else mask & given
-        if needed.any():
-            breaches.append(_Breach(f"size({name})", Severity.QUARANTINE, np.flatnonzero(needed)))
-        if (mask & ~needed).any():
-            kind = table[name].type
-            emptied = pc.if_else(pa.array(mask & ~needed), pa.scalar(None, kind), table[name])
-            table = table.set_column(number, pa.field(name, kind), emptied)
+    for number, column in enumerate(batch.schema.columns):
+        masks = {"size": oversize_rows(table[column.name], limits)}
+        if column.json:
+            masks["digits"] = inexact_rows(table[column.name], limits)
+        for reason, mask in masks.items():
+            if mask is None:
+                continue
+            needed = mask if column.name in batch.schema.key else mask & given
+            if needed.any():
+                breaches.append(_Breach(f"{reason}({column.name})", Severity.QUARANTINE, np.flatnonzero(needed)))
+            if (mask & ~needed).any():
+                kind = table[column.name].type
+                emptied = pc.if_else(pa.array(mask & ~needed), pa.scalar(None, kind), table[column.name])
+                table = table.set_column(number, pa.field(column.name, kind), emptied)
     return table, breaches
 
 

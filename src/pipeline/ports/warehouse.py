@@ -15,6 +15,7 @@ import pyarrow as pa
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.finding import Finding
+from pipeline.domain.limits import ValueLimits
 from pipeline.domain.loading import LoadStep, Migration, Target
 from pipeline.domain.quarantine import Waiting
 from pipeline.domain.schema import StreamSchema
@@ -96,6 +97,11 @@ class Warehouse(Protocol):
     @property
     def name(self) -> str:
         """The kind and place, for messages; no secret in it."""
+        ...
+
+    @property
+    def limits(self) -> ValueLimits:
+        """The largest values that columns take; rows with larger ones are quarantined before they are loaded (P8)."""
         ...
 
     def setup(self) -> None:

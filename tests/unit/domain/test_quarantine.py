@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.domain.change import OLD_KEY, OP, SEQUENCE, UNCHANGED, Operation
 from pipeline.domain.contract import Contract, OnMisfit, Rule, RuleKind
 from pipeline.domain.counts import StreamCounts
+from pipeline.domain.limits import ValueLimits
 from pipeline.domain.quarantine import (
     QUARANTINE_SCHEMA,
     REASON_BEHIND,
@@ -192,7 +193,9 @@ def test_only_rows_with_nothing_newer_are_released() -> None:
 
 def test_a_row_whose_value_was_too_large_to_keep_cannot_be_released() -> None:
     schema = StreamSchema((Column("id", pa.int64()), Column("text", pa.string())), ("id",))
-    result = judge(batch(schema, [insert(id=1, text="x" * 500)]), Contract(), NOTHING, max_value_bytes=400)
+    result = judge(
+        batch(schema, [insert(id=1, text="x" * 500)]), Contract(), NOTHING, limits=ValueLimits(text_bytes=400)
+    )
     assert result.quarantined_reasons == {"size(text)": 1}
     assert releasable(result.quarantined, {}).incomplete.num_rows == 1
 

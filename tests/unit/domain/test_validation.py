@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pipeline.domain.change import OLD_KEY, OP, SEQUENCE, UNCHANGED, Operation
 from pipeline.domain.contract import Contract, OnMisfit, Rule, RuleKind, Severity
 from pipeline.domain.errors import ConfigError, ContractBroken
+from pipeline.domain.limits import ValueLimits
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.validation import check_contract, validate
 from tests.support.changes import Row, batch, change, delete, insert, misfit, truncate, update
@@ -166,7 +167,7 @@ def test_a_value_above_the_limit_is_quarantined_and_the_rest_passes() -> None:
         insert(id=3, tags=["a" * 9]),
         delete(id=4, name="x" * 20, data=b"y"),
     ]
-    found = validate(batch(SCHEMA, rows), Contract(), max_value_bytes=10)
+    found = validate(batch(SCHEMA, rows), Contract(), limits=ValueLimits(text_bytes=10, binary_bytes=10))
     assert found.quarantined["reasons"].to_pylist() == [["size(data)"], ["size(name)"], ["size(tags)"]]
     assert found.passed.select(["id", "name", "data"]).to_pylist() == [{"id": 4, "name": None, "data": b"y"}]
 

@@ -1,4 +1,4 @@
-"""One emulator for all tests of this folder, a database of its own for each."""
+"""A database of its own on the emulator for each test of this folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.emulator import Emulator
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[Emulator]:
-    """The emulator."""
-    with Emulator() as running:
-        yield running
+from tests.support.statement_order import complaints
 
 
 @pytest.fixture
@@ -21,4 +15,5 @@ def database(emulator: Emulator) -> Iterator[str]:
     """A fresh database; afterwards every session's order of statements is checked."""
     name = emulator.new_database()
     yield name
+    assert complaints(emulator.seen(name)) == []
     emulator.drop(name)
