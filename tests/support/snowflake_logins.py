@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,7 +68,7 @@ class Asked:
 
 class Logins:
     """The listener; a context manager. ``status`` and ``answer`` are what every sign-in is answered with, ``replies``
-    what a statement is: by its text, and no rows for others.
+    what a statement is: by its text, and no rows for others, after ``slow_s`` seconds.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class Logins:
         *,
         status: int = 200,
         replies: Mapping[str, Mapping[str, object]] | None = None,
+        slow_s: float = 0.0,
     ) -> None:
+        self._slow_s = slow_s
         self.asked: list[Asked] = []
         self._signing_in = (answer, status)
         self._replies = replies or {}
@@ -108,6 +111,7 @@ class Logins:
         if asked.path in {"/session/v1/login-request", "/session/authenticator-request"}:
             return self._signing_in
         if asked.path == "/queries/v1/query-request":
+            time.sleep(self._slow_s)
             return self._replies.get(str(asked.data["sqlText"]), rows()), 200
         return {"success": True, "access_token": "from-client"}, 200
 

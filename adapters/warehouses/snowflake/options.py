@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from adapters.warehouses.snowflake import signin
+from adapters.warehouses.snowflake.patience import Backoff
 from adapters.warehouses.snowflake.signin import KeyUnusable, Trouble
 from pipeline.domain.errors import ConfigError
 
@@ -98,7 +99,7 @@ def _options(given: Mapping[str, object], sign_in: Mapping[str, object]) -> Snow
         **sign_in,
         "application": APPLICATION,
         "login_timeout": LOGIN_TIMEOUT_S,
-        "network_timeout": max(1, math.ceil(waits["retry_s"])),  # for so long the connector sends a request again
+        "backoff_policy": Backoff(waits["retry_s"]),
         "platform_detection_timeout_seconds": 0.0,  # else each sign-in asks the clouds' metadata services where it runs
     }
     account = given.get("account") or given["connection"]

@@ -1,13 +1,16 @@
 """Trying again, with growing pauses, what failed in a way that may pass.
 
-Which errors those are is ``errors``'. Within a session the connector itself sends requests again, see ``options``.
+Which errors those are is ``errors``'. Within a session the connector itself sends requests again: its pauses, and the
+end of them, are told here too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+import attrs
 
 from adapters.warehouses.snowflake.errors import is_transient
 from pipeline.domain.errors import PipelineError
@@ -16,6 +19,31 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
+
+#: What the connector raises where an account gives no answer.
+_NO_ANSWER = 250001
+
+
+@attrs.frozen
+class Backoff:
+    """The connector's ``backoff_policy``: it sends a request again for ``retry_s`` seconds after the first failure.
+
+    Its ``network_timeout`` is no such thing: it cancels every statement that takes longer.
+    """
+
+    retry_s: float
+
+    def __call__(self) -> Iterator[int]:
+        """Pauses in whole seconds, as the connector takes them; the first is asked for before anything failed."""
+        pause_s = 1
+        yield pause_s
+        deadline = time.monotonic() + self.retry_s - pause_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            pause_s = min(int(LONGEST_PAUSE_S), pause_s * 2)
+            yield max(1, min(pause_s, int(left_s)))
+        from snowflake.connector.errors import OperationalError
+
+        raise OperationalError(msg="no answer", errno=_NO_ANSWER)
 
 
 def persevere(

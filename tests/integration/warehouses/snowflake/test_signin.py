@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.warehouses.snowflake.options import parse
 from adapters.warehouses.snowflake.session import open_session
+from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.errors import ErrorKind, PipelineError, WarehouseRejected, WarehouseUnreachable
 from tests.support.snowflake_logins import Logins, refusal
 
@@ -214,6 +215,34 @@ def test_a_service_that_comes_back_meanwhile_is_signed_in_to() -> None:
         threading.Timer(1.5, busy.recover).start()
         open_session(options).close()
     assert "/session" in {asked.path for asked in busy.asked}  # signed out of what it signed in to
+
+
+def test_a_statement_may_take_longer_than_requests_are_sent_again() -> None:
+    with Logins(slow_s=3) as logins:
+        session = open_session(parse("warehouse", at(logins, user="loader", password="p", retry_s=1)))
+        assert session.rows(Statement("SELECT 1")) == []
+        session.close()
+    assert [asked.path for asked in logins.asked if "abort" in asked.path] == []
+
+
+def test_a_session_whose_service_is_gone_gives_up_after_retry() -> None:
+    with Logins() as logins:
+        session = open_session(parse("warehouse", at(logins, user="loader", password="p", retry_s=3)))
+    started = time.monotonic()
+    with pytest.raises(WarehouseUnreachable):
+        session.execute(Statement("SELECT 1"))
+    assert 2.5 <= time.monotonic() - started < 10
+    session.close()
+
+
+def test_the_connectors_own_log_stays_out_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    with Logins() as logins:
+        session = open_session(parse("warehouse", at(logins, user="loader", password="p", retry_s=1)))
+    with pytest.raises(WarehouseUnreachable) as caught:
+        session.execute(Statement("SELECT ?", [CANARY]))
+    session.close()
+    assert CANARY not in str(caught.value)
+    assert [record for record in caplog.records if record.name.startswith("snowflake")] == []
 
 
 def _nobody_listens(options: dict[str, object]) -> dict[str, object]:

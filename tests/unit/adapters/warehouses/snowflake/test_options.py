@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.warehouses.snowflake.options import SnowflakeOptions, parse
+from adapters.warehouses.snowflake.patience import Backoff
 from pipeline.domain.errors import ConfigError, ErrorKind
 
 
@@ -21,7 +22,7 @@ def test_the_fewest_options_take_everything_else_from_defaults() -> None:
             "database": "RAW",
             "application": "realtime_data_pipeline",
             "login_timeout": 15,
-            "network_timeout": 60,
+            "backoff_policy": Backoff(60.0),
             "platform_detection_timeout_seconds": 0.0,
         },
         place="snowflake acme-eu/RAW",
@@ -66,7 +67,7 @@ def test_every_option_is_taken() -> None:
             "protocol": "http",
             "application": "realtime_data_pipeline",
             "login_timeout": 15,
-            "network_timeout": 1,
+            "backoff_policy": Backoff(0.5),
             "platform_detection_timeout_seconds": 0.0,
         },
         place="snowflake prod/RAW",

@@ -6,7 +6,7 @@ import pytest
 from snowflake.connector.errors import OperationalError, ProgrammingError
 
 from adapters.warehouses.snowflake.errors import error_of
-from adapters.warehouses.snowflake.patience import persevere
+from adapters.warehouses.snowflake.patience import Backoff, persevere
 from pipeline.domain.errors import PipelineError, WarehouseRejected, WarehouseUnreachable
 
 BUSY = error_of(OperationalError("x", errno=250001), "snowflake acme/RAW")
@@ -50,3 +50,19 @@ def test_what_will_not_pass_is_tried_once() -> None:
     with pytest.raises(WarehouseRejected):
         service.run(retry_s=1000)
     assert service.pauses == []
+
+
+def test_the_connector_gets_whole_seconds_that_grow_and_then_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = [100.0]
+    monkeypatch.setattr("adapters.warehouses.snowflake.patience.time.monotonic", lambda: at[0])
+    pauses: list[int] = []
+
+    def fail_until_the_end() -> None:
+        for pause_s in Backoff(30)():
+            pauses.append(pause_s)
+            at[0] += pause_s
+
+    with pytest.raises(OperationalError) as caught:
+        fail_until_the_end()
+    assert pauses == [1, 2, 4, 8, 10, 5]
+    assert caught.value.errno == 250001

@@ -26,7 +26,7 @@ def pem(passphrase: str | None = None) -> str:
 def sign_in(given: dict[str, object]) -> dict[str, object]:
     """What of the connector's arguments has to do with signing in."""
     connect = dict(parse("warehouse", {**PLACE, **given}).connect)
-    for key in ("account", "database", "application", "login_timeout", "network_timeout"):
+    for key in ("account", "database", "application", "login_timeout", "backoff_policy"):
         del connect[key]
     del connect["platform_detection_timeout_seconds"]
     return connect
