@@ -40,7 +40,13 @@ class Emulator:
     def __enter__(self) -> Emulator:
         command = [sys.executable, "-m", "tests.support.emulator_server"]
         self._process = subprocess.Popen(
-            command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
+            command,
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is for those who use it, and they may need it to the end
         )
         assert self._process.stdout is not None
         self._port = int(self._process.stdout.readline())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,24 +15,38 @@ from tests.support.emulator import Emulator
 
 _PASSWORD = "SNOWFLAKE_PASSWORD"
 
+_END = """
+That Snowflake was an emulator, gone now with what it held. With an account of your own, give the pipeline file
+  warehouse: {kind: snowflake, database: ...}"""
+
 
 def main() -> int:
     """Run the demo with this command's arguments; returns its exit status."""
     with Emulator() as emulator, tempfile.TemporaryDirectory() as folder:
         options = emulator.options("DEMO")
         password = str(options.pop("password"))
-        (Path(folder) / "pipelines").mkdir()
-        for name in ("base.yaml", "development.yaml"):
-            (Path(folder) / name).write_text((ROOT / "config" / name).read_text())
-        pipeline = yaml.safe_load((ROOT / "config" / "pipelines" / "shop.yaml").read_text())
-        pipeline["warehouse"] = {"kind": "snowflake", **options, "password": f"${{{_PASSWORD}}}"}
-        (Path(folder) / "pipelines" / "shop.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
-        return _demo({"PIPELINE_CONFIG_DIR": folder, "PIPELINE_HOME": str(ROOT), _PASSWORD: password})
+        _write_config(Path(folder), {"kind": "snowflake", **options, "password": f"${{{_PASSWORD}}}"})
+        status = _demo({"PIPELINE_CONFIG_DIR": folder, _PASSWORD: password})
+    if status == 0 and "--json" not in sys.argv:
+        sys.stdout.write(f"{_END}\n")
+    return status
+
+
+def _write_config(folder: Path, warehouse: dict[str, object]) -> None:
+    (folder / "pipelines").mkdir()
+    for name in ("base.yaml", "development.yaml"):
+        (folder / name).write_text((ROOT / "config" / name).read_text())
+    pipeline = yaml.safe_load((ROOT / "config" / "pipelines" / "shop.yaml").read_text())
+    pipeline["warehouse"] = warehouse
+    (folder / "pipelines" / "shop.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
 
 
 def _demo(variables: dict[str, str]) -> int:
+    home = os.environ.get("PIPELINE_HOME", str(ROOT))
     command = [sys.executable, "-m", "entrypoints.cli", "demo", *sys.argv[1:]]
-    demo = subprocess.Popen(command, env={**environment(), **variables, "PIPELINE_ENV": "development"}, cwd=ROOT)
+    demo = subprocess.Popen(
+        command, env={**environment(), "PIPELINE_ENV": "development", "PIPELINE_HOME": home, **variables}, cwd=home
+    )
     while True:
         try:
             return demo.wait()
