@@ -29,9 +29,12 @@ from starlette.routing import Route
 
 from tests.support import emulator_account, emulator_dbt, emulator_sql
 
-#: ``answer_lost``: the statement is done, but no answer ever arrives; ``answer_late``: the first answer is lost, the
-#: request sent again gets it; ``not_arrived``: it is never done; ``killed``: somebody ended it; ``session_gone``: the
-#: service knows the session no more, and its transaction is rolled back.
+#: What is noted of a session beside its statements.
+CUT, SIGNED_OUT = "(cut off)", "(signed out)"
+
+#: ``answer_lost``: the statement is done, but from then on nothing reaches the session or comes from it; ``not_arrived``:
+#: the same, and it is not done; ``answer_late``: the first answer is lost, the request sent again gets it; ``killed``:
+#: somebody ended it; ``session_gone``: the service knows the session no more, and its transaction is rolled back.
 FAULTS = ("answer_lost", "answer_late", "not_arrived", "killed", "session_gone")
 
 _numbers = itertools.count(1001)
@@ -43,6 +46,12 @@ class _Session:
     database: str
     seen: list[dict[str, Any]]
     turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    is_cut: bool = False
+
+    def note(self, text: str, error: int | None = None) -> dict[str, Any]:
+        """Keep what arrived, or what became of the session."""
+        self.seen.append({"session": self.number, "text": text, "error": error})
+        return self.seen[-1]
 
 
 @attrs.define
@@ -91,19 +100,23 @@ async def query(request: Request) -> Response:
     body = await request.body()
     told = json.loads(gzip.decompress(body) if request.headers.get("Content-Encoding") == "gzip" else body)
     text = told["sqlText"]
+    if session.is_cut:
+        return _Dropped()
     fault = _fault_of(session, text, known)
     if fault == "not_arrived":
+        session.is_cut = True
+        session.note(CUT)
         return _Dropped()
     if fault == "killed":
-        session.seen.append({"session": session.number, "text": text, "error": 604})
+        session.note(text, 604)
         return _refusal("000604", "SQL execution canceled")
     if fault == "session_gone":
-        fakesnow.server.sessions.pop(token)._duck_conn.close()
+        session.note(SIGNED_OUT)
+        _end(token)
         return _refusal("390114", "Authentication token has expired. The user must authenticate again.")
     if known not in _answers:
         _answers[known] = asyncio.get_running_loop().create_future()
-        record = {"session": session.number, "text": text, "error": None}
-        session.seen.append(record)
+        record = session.note(text)
         async with session.turn:  # fakesnow has one connection for a session, which takes one statement at a time
             answer = await fakesnow.server.query_request(request)
         result = json.loads(answer.body)
@@ -111,7 +124,25 @@ async def query(request: Request) -> Response:
             record["error"] = int(result["code"])
         _answers[known].set_result(answer)
     answer = await _answers[known]
+    if fault == "answer_lost":
+        session.is_cut = True
+        session.note(CUT)
+    if fault == "answer_late":
+        return Response(status_code=503)  # as from a balancer that waited no longer; the connector asks again
     return _Dropped() if fault else answer
+
+
+async def session(request: Request) -> Response:
+    """Sign out, which rolls back what is open, or keep alive."""
+    token = request.headers.get("Authorization", "")[17:-1]
+    known = _sessions.get(token)
+    if known is not None and known.is_cut:
+        return _Dropped()
+    if known is not None and request.query_params.get("delete"):
+        known.note(SIGNED_OUT)
+        _end(token)
+        return JSONResponse({"data": None, "code": None, "message": None, "success": True})
+    return await fakesnow.server.session(request)
 
 
 async def seen(request: Request) -> Response:
@@ -132,14 +163,19 @@ async def drop(request: Request) -> Response:
     """Forget a database and its sessions."""
     database = json.loads(await request.body())["database"]
     for token in [token for token, session in _sessions.items() if session.database == database]:
-        _sessions.pop(token)
-        connection = fakesnow.server.sessions.pop(token, None)
-        if connection is not None:
-            connection._duck_conn.close()
+        _end(token)
     _seen.pop(database, None)
     _answers.clear()
     fakesnow.server.shared_fs.duck_conn.execute(f'DETACH DATABASE IF EXISTS "{database}"')
     return JSONResponse({})
+
+
+def _end(token: str) -> None:
+    _sessions.pop(token)
+    connection = fakesnow.server.sessions.pop(token, None)
+    if connection is not None:
+        emulator_sql.forget(connection)
+        connection._duck_conn.close()
 
 
 def _fault_of(session: _Session, text: str, request: str) -> str | None:
@@ -147,7 +183,7 @@ def _fault_of(session: _Session, text: str, request: str) -> str | None:
         if scripted.database != session.database:
             continue
         if request in scripted.requests:
-            return None if scripted.kind == "answer_late" else scripted.kind
+            return None
         if scripted.count and scripted.pattern.search(text):
             scripted.count -= 1
             scripted.requests.add(request)
@@ -166,7 +202,7 @@ def main() -> None:
     emulator_sql.install()
     emulator_account.install()
     emulator_dbt.install()
-    replaced = {"/session/v1/login-request": login, "/queries/v1/query-request": query}
+    replaced = {"/session/v1/login-request": login, "/queries/v1/query-request": query, "/session": session}
     routes = fakesnow.server.app.router.routes
     routes[:] = [route for route in routes if route.path not in replaced]
     routes += [Route(path, endpoint, methods=["POST"]) for path, endpoint in replaced.items()]

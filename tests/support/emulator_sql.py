@@ -98,6 +98,12 @@ def register(connection: Any, session: int) -> None:
     _connections[session] = connection
 
 
+def forget(connection: Any) -> None:
+    """A session ends, and what it has open with it."""
+    _transactions.pop(id(connection), None)
+    _connections.pop(_session_of.pop(id(connection), 0), None)
+
+
 def _execute(cursor: Any, command: str, plain: Callable[[], Any]) -> Any:
     text = command.strip()
     for pattern, special in _SPECIALS.items():

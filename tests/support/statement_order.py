@@ -17,6 +17,10 @@ _LOADS = re.compile(r'COPY INTO "CHANGELOG"|INSERT INTO "PIPELINE"\."LOADS"')
 _DDL = re.compile(r"(CREATE|ALTER|DROP|COMMENT|TRUNCATE|GRANT|REVOKE|USE)\b", re.IGNORECASE)
 
 
+#: How a session may end, whatever it has open: the service rolls that back.
+ENDS = ("(cut off)", "(signed out)")
+
+
 def complaints(seen: Iterable[Seen]) -> list[str]:
     """A phrase for each rule that a session broke; none if all is well."""
     ordered = sorted(seen, key=lambda each: each.session)  # stable: each session's own order stays
@@ -30,6 +34,9 @@ def complaints(seen: Iterable[Seen]) -> list[str]:
 def _of_session(statements: list[Seen]) -> Iterator[str]:
     open_ones: list[Seen] | None = None
     for each in statements:
+        if each.text in ENDS:
+            open_ones = None
+            continue
         word = each.text.split(maxsplit=1)[0].upper()
         if word == "BEGIN":
             if open_ones is not None:

@@ -37,6 +37,7 @@ class Session:
     def __init__(self, connection: SnowflakeConnection, place: str) -> None:
         self._connection = connection
         self._place = place
+        self._is_closed = False
 
     @property
     def id(self) -> int:
@@ -46,7 +47,7 @@ class Session:
     @property
     def is_usable(self) -> bool:
         """Whether the connector still takes statements; not whether the service does."""
-        return not self._connection.is_closed()
+        return not self._is_closed and not self._connection.is_closed()
 
     def execute(self, statement: Statement) -> int:
         """Run a statement; how many rows it changed or returned."""
@@ -105,6 +106,7 @@ class Session:
 
     def close(self) -> None:
         """Sign out; safe to call twice, and where the service is gone."""
+        self._is_closed = True  # where the service is gone the connector may not count it as closed
         with suppress(Exception):
             self._connection.close(retry=False)
 
