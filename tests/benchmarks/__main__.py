@@ -22,6 +22,7 @@ import psycopg
 from entrypoints.demo.server import EmbeddedPostgres
 from entrypoints.demo.shop import create_shop
 from tests.benchmarks import table
+from tests.benchmarks.snowflake import PATH_ROWS, upload, whole_path
 from tests.support.attached import ROOT, environment
 
 CHANGES = 500_000
@@ -31,13 +32,13 @@ ROWS = 1_000_000
 def main() -> None:
     """Run all parts, or those named."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["copy", "drain", "latency", "marts"])
+    parser.add_argument("parts", nargs="*", default=["copy", "drain", "latency", "marts", "snowflake"])
     parser.add_argument("--rounds", type=int, default=3, help="rounds of copy and drain (default 3)")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the latency parts (default 20)")
     parser.add_argument("--rate", type=int, default=500, help="transactions a second in them (default 500)")
     chosen = parser.parse_args()
     results: dict[str, Any] = {}
-    measures = {"copy": copy, "drain": drain, "latency": latency, "marts": marts}
+    measures = {"copy": copy, "drain": drain, "latency": latency, "marts": marts, "snowflake": snowflake}
     for part in chosen.parts:
         settings = {"max_wal_size": "8GB", "checkpoint_timeout": "30min"}
         with EmbeddedPostgres(settings=settings) as server, tempfile.TemporaryDirectory() as folder:
@@ -88,6 +89,12 @@ def marts(server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) ->
     dsn = server.dsn("shop")
     _child("run", dsn, folder)
     return _child("latency", dsn, folder, chosen.rate, chosen.seconds)
+
+
+def snowflake(server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Rows to files on the stage, against the bare connector; then a copy and a drain through the emulator."""
+    _database(server, "bench", rows=PATH_ROWS)
+    return {"upload": upload(folder, rounds=chosen.rounds), "whole_path": whole_path(server, folder)}
 
 
 def _database(server: EmbeddedPostgres, name: str, *, rows: int) -> str:
