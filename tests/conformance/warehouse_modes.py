@@ -172,6 +172,17 @@ class WarehouseModesConformance(WarehouseSuite):
         assert content(warehouse.rows(target)) == before
 
     @pytest.mark.parametrize("mode", KEYED)
+    def test_the_order_is_that_of_the_log_whatever_the_clocks_say(self, warehouse: Warehouse, mode: Mode) -> None:
+        target, log = create(warehouse, target_for(mode)), Log()
+        checkpoint = load(warehouse, target, [log.insert(id=1, name="first")])
+        checkpoint = load(
+            warehouse, target, [log.commit(after=timedelta(hours=-1)).update(id=1, name="last")], after=checkpoint
+        )
+        between = Log(lsn=105, at=log.at + timedelta(days=1))
+        load(warehouse, target, [between.update(id=1, name="between")], after=checkpoint)
+        assert warehouse.current(target).to_pylist() == [{"id": 1, "name": "last"}]
+
+    @pytest.mark.parametrize("mode", KEYED)
     def test_a_load_applied_twice_leaves_what_once_leaves(self, warehouse: Warehouse, mode: Mode) -> None:
         target, log = create(warehouse, target_for(mode)), Log()
         changes = [log.insert(id=1, name="a"), log.truncate(), log.insert(id=2, name="b"), log.insert(id=3, name="c")]
