@@ -8,6 +8,7 @@ two-phase commit are not asked for, so their messages are refused.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -98,10 +99,9 @@ class Decoder:
             raise malformed("a message is shorter than it says") from error
         if len(parts) == 1:
             return parts[0]
-        covered: dict[str, int] = {}
+        covered: Counter[str] = Counter()
         for part in parts:
-            for stream, count in part.covered_counts.items():
-                covered[stream] = covered.get(stream, 0) + count
+            covered.update(part.covered_counts)
         none = np.empty(0, dtype=np.uint64)
         return Decoded(
             pieces=tuple(piece for part in parts for piece in part.pieces),
@@ -121,13 +121,12 @@ class Decoder:
             index: read_truncate(frames.message(index)) for index in np.flatnonzero(frames.kinds == _TRUNCATE).tolist()
         }
         transactions = self._transactions(frames, emptied)
-        covered: dict[str, int] = {}
+        covered: Counter[str] = Counter()
         parts: list[Part] = []
         for stretch, is_rows in self._stretches(frames, transactions, emptied):
             wanted = np.flatnonzero(stretch.commit_lsn >= np.uint64(stretch.tracked.since))
             if skipped := len(stretch.frame) - len(wanted):
-                stream = stretch.tracked.stream
-                covered[stream] = covered.get(stream, 0) + skipped
+                covered[stretch.tracked.stream] += skipped
                 stretch = stretch.at(wanted)
             if len(wanted):
                 read = (

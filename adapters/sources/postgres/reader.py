@@ -6,6 +6,7 @@ A transaction that would not fit in memory is decoded as it arrives and waits on
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class _Spilling:
     spill: Spill
     row_count: int = 0
     byte_count: int = 0
-    covered: dict[str, int] = attrs.field(factory=dict)
+    covered: Counter[str] = attrs.field(factory=Counter)
 
 
 class PostgresReader:
@@ -187,12 +188,12 @@ class PostgresReader:
     def _batch(self) -> GroupBatch:
         whole, self._whole = self._whole, _Whole()
         pieces: list[ChangeBatch] = []
-        covered: dict[str, int] = {}
+        covered: Counter[str] = Counter()
         row_count = 0
         for decoded in self._decoded(whole.segments):
             pieces += decoded.pieces
             row_count += decoded.row_count
-            _count(covered, decoded.covered_counts)
+            covered.update(decoded.covered_counts)
         end = self._end()
         return self._advance(
             GroupBatch(
@@ -246,7 +247,7 @@ class PostgresReader:
             )
             for decoded in self._decoded(segments[:count]):
                 self._spilling.row_count += decoded.row_count
-                _count(self._spilling.covered, decoded.covered_counts)
+                self._spilling.covered.update(decoded.covered_counts)
                 for piece in decoded.pieces:
                     self._spilling.spill.add(piece)
             del segments[:count]
@@ -280,11 +281,6 @@ class PostgresReader:
 def _instant(commit: Commit | None) -> float | None:
     """Seconds since 1970."""
     return None if commit is None else commit.at_us / 1_000_000 + EPOCH_2000
-
-
-def _count(total: dict[str, int], more: dict[str, int]) -> None:
-    for stream, count in more.items():
-        total[stream] = total.get(stream, 0) + count
 
 
 def _size(segments: Sequence[Segment]) -> int:

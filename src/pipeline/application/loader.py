@@ -11,7 +11,7 @@ from pipeline.application.session import Session
 from pipeline.application.streamload import StreamLoad, evolve_state
 from pipeline.domain.change import GroupBatch
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.counts import StreamCounts
+from pipeline.domain.counts import StreamCounts, add_counts
 from pipeline.domain.errors import PipelineError, WarehouseError
 from pipeline.domain.events import BatchApplied, IdleCheckpoint, SchemaChanged
 from pipeline.domain.position import Position
@@ -123,8 +123,7 @@ class GroupLoader:
 
     def _counts(self, batch: GroupBatch, loads: dict[str, StreamLoad]) -> dict[str, StreamCounts]:
         counts = {name: stream.counts for name, stream in loads.items()}
-        for name, covered in batch.covered_counts.items():
-            counts[name] = counts.get(name, StreamCounts()) + StreamCounts(read_count=covered, covered_count=covered)
+        add_counts(counts, {name: StreamCounts.covered(rows) for name, rows in batch.covered_counts.items()})
         unbalanced = sorted(name for name, count in counts.items() if not count.is_balanced)
         if unbalanced:
             raise WarehouseError(
@@ -139,8 +138,7 @@ class GroupLoader:
 def _covered(batch: GroupBatch) -> dict[str, StreamCounts]:
     counts: dict[str, StreamCounts] = {}
     for piece in batch.pieces:
-        covered = StreamCounts(read_count=piece.row_count, covered_count=piece.row_count)
-        counts[piece.stream] = counts.get(piece.stream, StreamCounts()) + covered
+        add_counts(counts, {piece.stream: StreamCounts.covered(piece.row_count)})
     return counts
 
 

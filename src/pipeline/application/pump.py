@@ -15,7 +15,7 @@ from pipeline.application.prefetch import ahead
 from pipeline.application.session import Session
 from pipeline.domain.change import GroupBatch
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.counts import StreamCounts
+from pipeline.domain.counts import StreamCounts, add_counts
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.events import Retrying
 from pipeline.domain.position import Position
@@ -45,8 +45,7 @@ class Pumped:
         """Count one load."""
         self.batch_count += 1
         self.transaction_count += transactions
-        for stream, count in counts.items():
-            self.counts[stream] = self.counts.get(stream, StreamCounts()) + count
+        add_counts(self.counts, counts)
 
 
 OnLoaded = Callable[[dict[str, StreamCounts]], None]

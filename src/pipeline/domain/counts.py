@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 
@@ -31,6 +33,11 @@ class StreamCounts:
         ends = self.changelog_count + self.quarantined_count + self.covered_count + self.discarded_count
         return self.read_count == ends and self.changelog_count == self.applied_count + self.compacted_count
 
+    @classmethod
+    def covered(cls, row_count: int) -> StreamCounts:
+        """Of rows that were read though the warehouse holds them already."""
+        return cls(read_count=row_count, covered_count=row_count)
+
     def __add__(self, other: StreamCounts) -> StreamCounts:
         return StreamCounts(
             **{
@@ -38,3 +45,9 @@ class StreamCounts:
                 for field in attrs.fields(StreamCounts)
             }
         )
+
+
+def add_counts(total: dict[str, StreamCounts], more: Mapping[str, StreamCounts]) -> None:
+    """Add ``more`` to ``total``, stream by stream."""
+    for stream, counts in more.items():
+        total[stream] = total.get(stream, StreamCounts()) + counts

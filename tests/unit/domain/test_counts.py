@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from pipeline.domain.counts import StreamCounts
+from pipeline.domain.counts import StreamCounts, add_counts
 
 BALANCED = StreamCounts(
     read_count=10,
@@ -36,3 +36,9 @@ def test_counts_add_up_field_by_field() -> None:
     total = BALANCED + BALANCED
     assert attrs.asdict(total) == {name: 2 * count for name, count in attrs.asdict(BALANCED).items()}
     assert BALANCED + StreamCounts() == BALANCED
+
+
+def test_counts_add_up_stream_by_stream() -> None:
+    total = {"a": BALANCED, "b": BALANCED}
+    add_counts(total, {"b": BALANCED, "c": StreamCounts.covered(3)})
+    assert total == {"a": BALANCED, "b": BALANCED + BALANCED, "c": StreamCounts(read_count=3, covered_count=3)}
