@@ -17,8 +17,9 @@ from pipeline.ports.transformer import NodeResult, TransformResult
 _STATUS = {"success", "error", "skipped", "pass", "warn", "fail"}
 _OTHER_STATUS = {"no-op": "skipped"}
 
-#: What the macro ``audit`` says; counts and test names, no values.
+#: What the project's macros say; counts and test names, no values.
 _AUDIT = re.compile(r"audit: (\d+) rows fail the test (\w+)")
+_OVERTAKEN = "another build of this mart got further meanwhile"
 #: Classes of errors as dbt and DuckDB put them in front of their messages; listed, since values may look like one.
 _CLASS = re.compile(
     r"(?:^|\n)\s*((?:Compilation|Database|Parsing|Runtime|Binder|Catalog|Connection|Constraint|Conversion|Dependency"
@@ -65,5 +66,7 @@ def sanitized(text: str) -> str:
     audit = _AUDIT.search(text)
     if audit:
         return f"{audit[1]} rows fail the test {audit[2]}; the previous table stays"
+    if _OVERTAKEN in text:
+        return f"{_OVERTAKEN}; this one changed nothing"
     found = dict.fromkeys(_CLASS.findall(text) + _SNOWFLAKE.findall(text))
     return ", ".join(found) or "error without a class"

@@ -2,20 +2,13 @@
     Tags every statement of a node on Snowflake, so that its cost can be told from the query history: a JSON object of
     `product` (the profile's `query_tag`), `model`, and in a test `test`. A node's own `query_tag` goes before it.
 
-    Between nodes the tag is the profile's; no statement is spent on asking what it was.
+    One statement a node: what the tag was is not asked, and it stays until the next node of the session sets its own.
 -#}
 {% macro snowflake__set_query_tag() -%}
     {%- do run_query("alter session set query_tag = '" ~ node_query_tag() | replace("'", "''") ~ "'") -%}
-    {{ return(target.query_tag) }}
 {%- endmacro %}
 
-{% macro snowflake__unset_query_tag(original_query_tag) -%}
-    {%- if original_query_tag -%}
-        {%- do run_query("alter session set query_tag = '" ~ original_query_tag | replace("'", "''") ~ "'") -%}
-    {%- else -%}
-        {%- do run_query('alter session unset query_tag') -%}
-    {%- endif -%}
-{%- endmacro %}
+{% macro snowflake__unset_query_tag(original_query_tag) -%}{%- endmacro %}
 
 {% macro node_query_tag() -%}
     {%- set tag = {'product': target.query_tag or project_name} -%}

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from adapters.transform.worker import _failure
 
 def _chained(*errors: Exception) -> Exception:
     """The first error as it is caught when each was raised while the next one was handled, as dbt does it."""
-    for error, cause in zip(errors, errors[1:], strict=False):
+    for error, cause in itertools.pairwise(errors):
         error.__context__ = cause
     return errors[0]
 
