@@ -116,7 +116,9 @@ def test_a_connection_lost_in_the_middle_of_a_copy_is_told_without_values(world:
             sync(session)
     finally:
         session.source.close()
-    assert "canary" not in str(lost.value)
+    assert lost.value.what == (
+        "the connection to PostgreSQL was lost, or the server gave up, while rows were read"
+    )  # the driver's own text may have a row in it
     assert lost.value.__cause__ is None
     world.run()
     assert_equal(world)
