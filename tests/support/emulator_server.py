@@ -32,9 +32,10 @@ from tests.support import emulator_account, emulator_dbt, emulator_sql
 #: What is noted of a session beside its statements.
 CUT, SIGNED_OUT = "(cut off)", "(signed out)"
 
-#: ``answer_lost``: the statement is done, but from then on nothing reaches the session or comes from it; ``not_arrived``:
-#: the same, and it is not done; ``answer_late``: the first answer is lost, the request sent again gets it; ``killed``:
-#: somebody ended it; ``session_gone``: the service knows the session no more, and its transaction is rolled back.
+#: ``answer_lost``: the statement is done, but from then on nothing reaches the session or comes from it;
+#: ``not_arrived``: the same, and it is not done; ``answer_late``: the first answer is lost, the request sent again gets
+#: it; ``killed``: somebody ended it; ``session_gone``: the service knows the session no more, and its transaction is
+#: rolled back.
 FAULTS = ("answer_lost", "answer_late", "not_arrived", "killed", "session_gone")
 
 _numbers = itertools.count(1001)
