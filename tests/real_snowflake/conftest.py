@@ -14,7 +14,9 @@ from tests.support.emulator import Emulator
 
 #: Without an account one test says so, instead of hundreds.
 collect_ignore = (
-    [] if ON_EMULATOR or not why_not(os.environ) else ["test_conformance.py", "test_cost.py", "test_service.py"]
+    []
+    if ON_EMULATOR or not why_not(os.environ)
+    else ["test_conformance.py", "test_cost.py", "test_marts.py", "test_service.py"]
 )
 
 _TIMINGS = pytest.StashKey[dict[str, list[float]]]()

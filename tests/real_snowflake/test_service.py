@@ -109,7 +109,6 @@ def test_a_lock_that_is_not_let_go_ends_the_wait(session: Session, account: Acco
     assert caught.value.what.startswith("another session holds a lock on the table"), caught.value.facts
 
 
-@differs_on_emulator("NUMBER(38,0) is an integer of 64 bits")
 def test_the_limits_of_numbers_are_those_that_the_types_promise(session: Session) -> None:
     run(session, "CREATE TABLE T (N NUMBER(38,0), D NUMBER(38,37))")
     session.execute(
