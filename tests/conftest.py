@@ -10,7 +10,7 @@ import pytest
 from tests.support.emulator import Emulator
 
 #: The features' steps; pytest takes plugins only from the outermost conftest.
-pytest_plugins = ["tests.support.steps"]
+pytest_plugins = [f"tests.support.steps.{name}" for name in ("ground", "given", "when", "then_tables", "then_books")]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""The steps of the features, in the words of the design."""
