@@ -67,7 +67,7 @@ ORDER BY "_cdc_load", "_cdc_sequence\""""
     for cut in _cuts(reader, target, piece_rows):
         (first, last), (begin, end), (lowest, highest) = cut.loads, cut.ends, cut.sequences
         values = {"first": first, "last": last, "begin": begin, "end": end, "lowest": lowest, "highest": highest}
-        yield reader.execute(query, values).to_arrow_table()
+        yield reader.sql(query, params=values).to_arrow_table()
 
 
 def _cuts(reader: duckdb.DuckDBPyConnection, target: Target, piece_rows: int) -> list[_Cut]:
