@@ -20,6 +20,7 @@ from adapters.clock import SystemClock
 from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.application.session import Session
 from pipeline.application.sync import SyncResult, sync
+from pipeline.application.verify import VerifyResult, verify
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.events import Event
 from pipeline.domain.finding import Finding
@@ -145,6 +146,14 @@ class World:
         session = self.session(warehouse=warehouse)
         try:
             return sync(session, resync=list(resync))
+        finally:
+            session.source.close()
+
+    def verify(self, *, repair: bool = False, warehouse: Warehouse | None = None) -> VerifyResult:
+        """Compare every stream, as ``verify`` does it."""
+        session = self.session(warehouse=warehouse)
+        try:
+            return verify(session, repair=repair)
         finally:
             session.source.close()
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.application.verify import verify
 from pipeline.domain.stream import Mode
 from tests.support.faults import Died
 from tests.support.oracle import assert_equal
@@ -37,11 +36,7 @@ def copied(world: World, warehouse: object) -> None:
 
 
 def verified(world: World, warehouse: object) -> None:
-    session = world.session(warehouse=warehouse)  # type: ignore[arg-type] # hands everything on
-    try:
-        verify(session)
-    finally:
-        session.source.close()
+    world.verify(warehouse=warehouse)  # type: ignore[arg-type] # hands everything on
 
 
 @pytest.fixture(params=[Mode.MIRROR, Mode.HISTORY, Mode.APPEND])

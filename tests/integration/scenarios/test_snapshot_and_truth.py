@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from pipeline.application.sync import sync
-from pipeline.application.verify import verify
 from pipeline.domain.errors import SourceUnreachable
 from pipeline.domain.events import BatchApplied, CopyAdvanced, CopyFinished, CopyStarted, Event
 from pipeline.domain.stream import Mode
@@ -166,18 +165,14 @@ def test_verify_finds_one_corrupted_row_and_mends_it(duckdb_world: World) -> Non
     corrupt += "DELETE FROM staging.shop__orders WHERE id = 7"
     script = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])"
     subprocess.run([sys.executable, "-c", script, str(world.folder / "warehouse.duckdb"), corrupt], check=True)
-    session = world.session()
-    try:
-        found = verify(session)
-        (verdict,) = found.verdicts
-        assert verdict.comparison is not None
-        assert (verdict.comparison.changed_count, verdict.comparison.missing_count) == (1, 1)
-        assert not found.is_equal
-        assert {"500", "7"} <= {"".join(filter(str.isdigit, key)) for key in verdict.comparison.keys}
-        assert verify(session, repair=True).is_equal
-        assert verify(session).is_equal
-    finally:
-        session.source.close()
+    found = world.verify()
+    (verdict,) = found.verdicts
+    assert verdict.comparison is not None
+    assert (verdict.comparison.changed_count, verdict.comparison.missing_count) == (1, 1)
+    assert not found.is_equal
+    assert {"500", "7"} <= {"".join(filter(str.isdigit, key)) for key in verdict.comparison.keys}
+    assert world.verify(repair=True).is_equal
+    assert world.verify().is_equal
     assert_equal(world)
 
 
@@ -186,11 +181,7 @@ def test_verify_follows_a_type_that_was_widened_without_a_row_written(world: Wor
     world.stream("orders")
     world.run()
     world.sql("ALTER TABLE orders ALTER n TYPE bigint")
-    session = world.session()
-    try:
-        found = verify(session, repair=True)
-    finally:
-        session.source.close()
+    found = world.verify(repair=True)
     assert [verdict.repaired_count for verdict in found.verdicts] == [0]
     assert found.is_equal
     world.sql("UPDATE orders SET n = 5000000000")
@@ -205,11 +196,7 @@ def test_verify_finds_the_values_that_a_new_column_got_by_rewriting_its_table(wo
     with psycopg.connect(world.dsn, autocommit=True) as connection:
         connection.execute("ALTER TABLE orders ADD token text DEFAULT 'token'")
         connection.execute("VACUUM FULL orders")  # what the catalog told of old rows is gone with the old file
-    session = world.session()
-    try:
-        (verdict,) = verify(session, repair=True).verdicts
-    finally:
-        session.source.close()
+    (verdict,) = world.verify(repair=True).verdicts
     assert verdict.comparison is not None
     assert (verdict.comparison.changed_count, verdict.repaired_count) == (2, 2)
     assert_equal(world)
@@ -225,14 +212,12 @@ def test_a_busy_table_raises_no_false_alarm(world: World) -> None:
     stop = threading.Event()
     writer = threading.Thread(target=churn, args=(world.dsn, stop))
     writer.start()
-    session = world.session()
     try:
         for _ in range(2):
-            assert verify(session).is_equal
+            assert world.verify().is_equal
     finally:
         stop.set()
         writer.join()
-        session.source.close()
 
 
 def test_a_run_under_steady_writes_ends_and_the_next_picks_up_the_tail(world: World) -> None:

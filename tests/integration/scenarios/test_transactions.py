@@ -25,6 +25,25 @@ def pair(world: World) -> World:
     return world
 
 
+@pytest.fixture
+def events(world: World) -> World:
+    """A table in two partitions."""
+    world.sql(
+        "CREATE TABLE events (id int, day date, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+        "CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+        "CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
+        "INSERT INTO events VALUES (1, '2026-01-05', 'a'), (2, '2026-02-05', 'b')",
+    )
+    world.stream("events")
+    return world
+
+
+def publish_partitions(world: World) -> None:
+    """A publication of somebody else tells changes by partition."""
+    world.sql("CREATE PUBLICATION theirs FOR TABLE events WITH (publish_via_partition_root = false)")
+    world.options = {"publication": "theirs", "manage_publication": False}
+
+
 def test_truncate_then_insert_in_one_transaction(pair: World) -> None:
     pair.sql("TRUNCATE items", "INSERT INTO items VALUES (1, 1, 99), (77, 2, 5)")
     pair.run()
@@ -40,43 +59,27 @@ def test_truncate_of_two_tables_with_cascade_and_restarted_identity(pair: World)
 
 
 @pytest.mark.parametrize("publication", ["ours, by the root", "theirs, by the partitions"])
-def test_partitions_land_once_in_the_stream_of_their_root(world: World, publication: str) -> None:
-    world.sql(
-        "CREATE TABLE events (id int, day date, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
-        "CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
-        "CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
-        "INSERT INTO events VALUES (1, '2026-01-05', 'a'), (2, '2026-02-05', 'b')",
-    )
+def test_partitions_land_once_in_the_stream_of_their_root(events: World, publication: str) -> None:
     if publication.startswith("theirs"):
-        world.sql("CREATE PUBLICATION theirs FOR TABLE events WITH (publish_via_partition_root = false)")
-        world.options = {"publication": "theirs", "manage_publication": False}
-    world.stream("events")
-    world.run()
-    world.sql("INSERT INTO events VALUES (3, '2026-01-06', 'c')", "UPDATE events SET day = '2026-02-06' WHERE id = 1")
-    world.run()
-    assert_equal(world)
+        publish_partitions(events)
+    events.run()
+    events.sql("INSERT INTO events VALUES (3, '2026-01-06', 'c')", "UPDATE events SET day = '2026-02-06' WHERE id = 1")
+    events.run()
+    assert_equal(events)
 
 
-def test_a_partition_truncated_by_itself_does_not_empty_the_others(world: World) -> None:
-    world.sql(
-        "CREATE TABLE events (id int, day date, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
-        "CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
-        "CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
-        "INSERT INTO events VALUES (1, '2026-01-05', 'a'), (2, '2026-02-05', 'b')",
-        "CREATE PUBLICATION ours FOR TABLE events WITH (publish_via_partition_root = false)",
-    )
-    world.options = {"publication": "ours", "manage_publication": False}
-    world.stream("events")
-    world.run()
-    world.sql("TRUNCATE events_1")
+def test_a_partition_truncated_by_itself_does_not_empty_the_others(events: World) -> None:
+    publish_partitions(events)
+    events.run()
+    events.sql("TRUNCATE events_1")
     with pytest.raises(SchemaRefused, match="truncated by itself"):
-        world.run()
-    assert world.staging("events").num_rows == 2
-    world.run(resync=["events"])
-    assert_equal(world)
-    world.sql("TRUNCATE events", "INSERT INTO events VALUES (3, '2026-02-06', 'c')")
-    world.run()
-    assert_equal(world)
+        events.run()
+    assert events.staging("events").num_rows == 2
+    events.run(resync=["events"])
+    assert_equal(events)
+    events.sql("TRUNCATE events", "INSERT INTO events VALUES (3, '2026-02-06', 'c')")
+    events.run()
+    assert_equal(events)
 
 
 def test_a_transaction_larger_than_memory_allows_is_spilled_and_loaded_whole(pair: World) -> None:

@@ -58,13 +58,7 @@ def test_the_smallest_file_takes_everything_else_from_settings(settings: Setting
     assert "swordfish" not in repr(file)
 
 
-def test_everything_that_can_be_said_is_taken(settings: Settings) -> None:
-    (settings.config_dir / "contracts" / "people.yaml").write_text(
-        "version: 3\non_schema_change: stop\non_misfit: 'null'\nrules:\n"
-        "  - {column: email, pattern: '@', severity: warn, name: looks like an address}\n"
-        "  - {column: age, range: {min: 0, max: 150}, severity: stop}\n"
-        "  - {columns: [country, tax_id], unique: true}\n"
-    )
+def test_everything_that_can_be_said_of_a_pipeline_is_taken(settings: Settings) -> None:
     file = load(
         settings,
         """
@@ -77,9 +71,7 @@ source:
   slot: office_slot
   heartbeat: 1m
 warehouse: {kind: memory}
-streams:
-  people: {relation: hr.people, mode: history, exclude: [photo], contract: people}
-  notes: {mode: append, contract: {rules: [{column: body, length: {max: 9}}, {column: kind, accepted: [a, 1]}]}}
+streams: {notes: }
 transform: {select: "tag:crm", every: 30s, timeout: 5m}
 batch: {size: 1MB, spill: 2MB, idle_checkpoint: 10s}
 """,
@@ -91,43 +83,48 @@ batch: {size: 1MB, spill: 2MB, idle_checkpoint: 10s}
         schedule="@hourly",
         source=SystemSpec("postgres", "office", {"dsn": DSN, "slot": "office_slot", "heartbeat_s": 60.0}),
         warehouse=SystemSpec("memory", "memory", {}),
-        streams={
-            "people": StreamSpec(
-                "people",
-                "hr.people",
-                "office",
-                mode=Mode.HISTORY,
-                exclude=frozenset({"photo"}),
-                contract=Contract(
-                    version="3",
-                    on_schema_change=OnSchemaChange.STOP,
-                    on_misfit=OnMisfit.NULL,
-                    rules=(
-                        Rule(RuleKind.PATTERN, ("email",), Severity.WARN, pattern="@", name="looks like an address"),
-                        Rule(RuleKind.RANGE, ("age",), Severity.STOP, minimum=0, maximum=150),
-                        Rule(RuleKind.UNIQUE, ("country", "tax_id")),
-                    ),
-                ),
-            ),
-            "notes": StreamSpec(
-                "notes",
-                "public.notes",
-                "office",
-                mode=Mode.APPEND,
-                contract=Contract(
-                    rules=(
-                        Rule(RuleKind.LENGTH, ("body",), maximum=9),
-                        Rule(RuleKind.ACCEPTED, ("kind",), accepted=("a", 1)),
-                    )
-                ),
-            ),
-        },
+        streams={"notes": StreamSpec("notes", "public.notes", "office")},
         transform=SystemSpec(
             "dbt", "dbt", {"project": str(settings.home / "dbt"), "select": "tag:crm", "timeout_s": 300.0}
         ),
         transform_every_s=30.0,
         limits=BatchLimits(rows=10, age_s=0.2, bytes=1024 * 1024, spill_bytes=2 * 1024 * 1024, idle_checkpoint_s=10.0),
     )
+
+
+def test_everything_that_can_be_said_of_streams_is_taken(settings: Settings) -> None:
+    (settings.config_dir / "contracts" / "people.yaml").write_text(
+        "version: 3\non_schema_change: stop\non_misfit: 'null'\nrules:\n"
+        "  - {column: email, pattern: '@', severity: warn, name: looks like an address}\n"
+        "  - {column: age, range: {min: 0, max: 150}, severity: stop}\n"
+        "  - {columns: [country, tax_id], unique: true}\n"
+    )
+    file = load(
+        settings,
+        """
+source: {kind: postgres, dsn: "${CRM_DSN}"}
+streams:
+  people: {relation: hr.people, mode: history, exclude: [photo], contract: people}
+  notes: {mode: append, contract: {rules: [{column: body, length: {max: 9}}, {column: kind, accepted: [a, 1]}]}}
+""",
+        CRM_DSN=DSN,
+    )
+    rules_of_people = (
+        Rule(RuleKind.PATTERN, ("email",), Severity.WARN, pattern="@", name="looks like an address"),
+        Rule(RuleKind.RANGE, ("age",), Severity.STOP, minimum=0, maximum=150),
+        Rule(RuleKind.UNIQUE, ("country", "tax_id")),
+    )
+    rules_of_notes = (
+        Rule(RuleKind.LENGTH, ("body",), maximum=9),
+        Rule(RuleKind.ACCEPTED, ("kind",), accepted=("a", 1)),
+    )
+    people = Contract(rules_of_people, version="3", on_schema_change=OnSchemaChange.STOP, on_misfit=OnMisfit.NULL)
+    assert file.spec.streams == {
+        "people": StreamSpec(
+            "people", "hr.people", "crm", mode=Mode.HISTORY, exclude=frozenset({"photo"}), contract=people
+        ),
+        "notes": StreamSpec("notes", "public.notes", "crm", mode=Mode.APPEND, contract=Contract(rules=rules_of_notes)),
+    }
 
 
 def test_every_problem_is_told_at_once_with_line_key_and_what_is_allowed(settings: Settings) -> None:
