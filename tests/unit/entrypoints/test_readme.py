@@ -17,6 +17,7 @@ from pipeline.domain.naming import SCHEMAS
 from pipeline.domain.processing import Mask
 from pipeline.domain.stream import Mode
 from pipeline.domain.tables import STAGING_METADATA
+from tests.support.keys import pem
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,13 +37,18 @@ def first_cells(text: str) -> list[str]:
 def test_its_pipeline_files_are_good(text: str, tmp_path: Path) -> None:
     (tmp_path / "contracts").mkdir()
     (tmp_path / "contracts" / "orders.yaml").write_text("rules: [{columns: [id], unique: true}]\n")
-    (tmp_path / "password").write_text("secret")
+    (tmp_path / "crm_password").write_text("secret")
+    (tmp_path / "rsa_key.p8").write_text(pem("of the key"))
     path = tmp_path / "crm.yaml"
-    path.write_text(re.sub(r"/run/secrets/\w+", str(tmp_path / "password"), text))
+    path.write_text(text.replace("/run/secrets/", f"{tmp_path}/"))
     warehouse = {"kind": "duckdb", "path": "var/{pipeline}.duckdb"}
     settings = Settings("development", tmp_path, tmp_path, warehouse=warehouse, transform={"kind": "dbt"})
-    spec = load_pipeline(str(path), settings, environment={"CRM_DSN": "postgresql://db/crm"}).spec
-    assert spec.warehouse.options["path"] == str(tmp_path / "var/crm.duckdb")
+    environment = {"CRM_DSN": "postgresql://db/crm", "RSA_KEY_PASSPHRASE": "of the key"}
+    spec = load_pipeline(str(path), settings, environment=environment).spec
+    if spec.warehouse.kind == "duckdb":
+        assert spec.warehouse.options["path"] == str(tmp_path / "var/crm.duckdb")
+    else:
+        assert spec.warehouse.options["database"] == "RAW"
 
 
 def test_it_lists_every_command_and_its_arguments() -> None:

@@ -11,23 +11,17 @@ from pathlib import Path
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.transform import build
 from adapters.transform.options import parse
 from pipeline.domain.errors import TransformFailed
 from pipeline.domain.stream import SystemSpec
+from tests.support.keys import KEY, pem
 from tests.support.snowflake_logins import WELCOME, Logins, refusal
 
 ROOT = Path(__file__).resolve().parents[4]
 CANARY = "canary-7d3f"
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PEM = KEY.private_bytes(
-    serialization.Encoding.PEM,
-    serialization.PrivateFormat.PKCS8,
-    serialization.BestAvailableEncryption(b"secret"),
-).decode()
+PEM = pem("secret")
 OIDC = jwt.encode({"iss": "https://k8s.example.com", "sub": "loader"}, "s" * 32)
 
 #: Opens dbt's connection with each environment in turn, as dbt reads it from the project's own profile.

@@ -15,28 +15,22 @@ from pathlib import Path
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.warehouses.snowflake.options import parse
 from adapters.warehouses.snowflake.session import open_session
 from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.errors import ErrorKind, PipelineError, WarehouseRejected, WarehouseUnreachable
+from tests.support.keys import KEY, pem
 from tests.support.snowflake_logins import Logins, refusal
 
 ROOT = Path(__file__).resolve().parents[4]
 CANARY = "canary-7d3f"
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture
 def logins() -> Iterator[Logins]:
     with Logins() as listening:
         yield listening
-
-
-def pem(passphrase: str | None = None) -> str:
-    how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-    return KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
 
 
 def at(logins: Logins, **given: object) -> dict[str, object]:

@@ -7,20 +7,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.warehouses.snowflake.options import parse
 from pipeline.domain.errors import ConfigError, Missing
+from tests.support.keys import KEY, pem
 
 PLACE: dict[str, object] = {"account": "acme-eu", "database": "RAW"}
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 DER = KEY.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-
-
-def pem(passphrase: str | None = None) -> str:
-    """The key as text."""
-    how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-    return KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
 
 
 def sign_in(given: dict[str, object]) -> dict[str, object]:
