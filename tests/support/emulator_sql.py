@@ -62,7 +62,14 @@ def install() -> None:
         catalog, schema, table.replace("'", "''"), [(name.replace("'", "''"), size) for name, size in columns]
     )
     original = Cursor._transform
-    Cursor._transform = lambda self, expression, params: original(self, _prepared(self, expression), params)
+
+    def transform(self: Any, expression: exp.Expression, params: Any) -> exp.Expression:
+        done = original(self, _prepared(self, expression), params)
+        if isinstance(done, exp.Merge):
+            _refuse_ambiguous(self, done, params)
+        return done
+
+    Cursor._transform = transform
     check = Cursor.check_db_and_schema
     # a stage is no table without a schema
     Cursor.check_db_and_schema = lambda self, expression: None if _stages(expression) else check(self, expression)
@@ -179,8 +186,6 @@ def _prepared(cursor: Any, expression: exp.Expression) -> exp.Expression:
     for path in list(expression.find_all(exp.JSONExtract)):
         if isinstance(path.this, exp.Parameter) and (key := path.expression.find(exp.JSONPathKey)):
             path.replace(exp.column(exp.to_identifier(key.this, quoted=True)))
-    if isinstance(expression, exp.Merge):
-        _refuse_ambiguous(cursor, expression)
     return expression
 
 
@@ -199,8 +204,19 @@ def _staged(cursor: Any, table: exp.Table) -> exp.Expression:
     return exp.Table(this=read, alias=alias.copy() if alias else None)
 
 
-def _refuse_ambiguous(cursor: Any, merge: exp.Merge) -> None:
-    """A MERGE whose source has a key twice fails (ERROR_ON_NONDETERMINISTIC_MERGE); DuckDB takes one of them."""
+def _refuse_ambiguous(cursor: Any, merge: exp.Merge, params: Any) -> None:
+    """A MERGE whose source has two rows for one of the target's fails (ERROR_ON_NONDETERMINISTIC_MERGE); DuckDB takes
+    one of them. The WHEN clauses are not looked at: ours never need them to tell rows of the source apart.
+    """
+    target, source = merge.this.copy(), merge.args["using"].copy()
+    name = target.alias_or_name
+    target.set("alias", None)
+    held = f"(SELECT *, row_number() OVER () AS emulated_row FROM {target.sql(dialect='duckdb')}) AS {name}"
+    query = f"""SELECT 1 FROM {held} JOIN {source.sql(dialect="duckdb")} ON {merge.args["on"].sql(dialect="duckdb")}
+GROUP BY {name}.emulated_row HAVING count(*) > 1 LIMIT 1"""
+    used = len(list(source.find_all(exp.Placeholder)))
+    if cursor._duck_conn.execute(query, list(params or [])[:used] or None).fetchall():
+        raise ProgrammingError(msg="Duplicate row detected during DML action", errno=AMBIGUOUS, sqlstate="42P18")
 
 
 def _finish_merge(cursor: Any) -> None:

@@ -20,7 +20,9 @@ def scenario_server() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture
-def make_world(scenario_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Callable[[str], World]]:
+def make_world(
+    scenario_server: EmbeddedPostgres, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], World]]:
     """Makes worlds that are closed at the end."""
     worlds: list[World] = []
 
@@ -29,7 +31,8 @@ def make_world(scenario_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Ca
         create_database(scenario_server, database)
         folder = tmp_path / database
         folder.mkdir()
-        worlds.append(World(scenario_server, database, folder, kind=kind))
+        emulator = request.getfixturevalue("emulator") if kind == "snowflake" else None
+        worlds.append(World(scenario_server, database, folder, kind=kind, emulator=emulator))
         return worlds[-1]
 
     yield make
@@ -37,7 +40,7 @@ def make_world(scenario_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Ca
         world.close()
 
 
-@pytest.fixture(params=["memory", "duckdb"])
+@pytest.fixture(params=["memory", "duckdb", "snowflake"])
 def world(make_world: Callable[[str], World], request: pytest.FixtureRequest) -> World:
     """A fresh database and warehouse."""
     return make_world(request.param)
