@@ -154,8 +154,10 @@ def status_table(result: StatusResult, *, dag_url: str | None) -> RenderableType
 
 
 def _loads(loads: Iterable[dict[str, object]]) -> Table:
-    table = _table(">load", "at", ">seconds", ">changes", "streams")
-    for load in loads:
+    listed = list(loads)
+    is_counted = any("statement_count" in load for load in listed)
+    table = _table(">load", "at", ">seconds", *([">statements"] if is_counted else []), ">changes", "streams")
+    for load in listed:
         counts = load.get("counts")
         streams = counts if isinstance(counts, dict) else {}
         read = sum(_read_count(count) for count in streams.values())
@@ -164,6 +166,7 @@ def _loads(loads: Iterable[dict[str, object]]) -> Table:
             str(load.get("load", "")),
             f"{load.get('at', ''):%H:%M:%S}" if hasattr(load.get("at"), "hour") else str(load.get("at", "")),
             f"{seconds:.2f}" if isinstance(seconds, float) else "",
+            *([str(load.get("statement_count", ""))] if is_counted else []),
             f"{read:,}",
             ", ".join(sorted(map(str, streams))),
         )

@@ -50,6 +50,7 @@ TABLES: dict[str, dict[str, str]] = {
         "position": "VARCHAR",
         "at": INSTANT,
         "seconds": "FLOAT",
+        "statement_count": _INTEGER,
         "stream": "VARCHAR",
         **dict.fromkeys(_COUNTS, _INTEGER),
     },
@@ -199,9 +200,12 @@ def set_mode(group: str, stream: str, mode: Mode) -> Statement:
     )
 
 
-def write_audit(checkpoint: Checkpoint, seconds: float, counts: Mapping[str, StreamCounts]) -> Statement:
-    """Write the audit rows of a load."""
-    head = (checkpoint.group, checkpoint.load, checkpoint.position.encode(), sql.instant(checkpoint.at), seconds)
+def write_audit(
+    checkpoint: Checkpoint, seconds: float, counts: Mapping[str, StreamCounts], *, statement_count: int
+) -> Statement:
+    """Write the audit rows of a load, whose transaction has so many statements, this one included."""
+    at = sql.instant(checkpoint.at)
+    head = (checkpoint.group, checkpoint.load, checkpoint.position.encode(), at, seconds, statement_count)
     told: list[tuple[str | None, StreamCounts]] = [*counts.items()] or [(None, StreamCounts())]
     rows = [(*head, stream, *attrs.astuple(count)) for stream, count in told]
     places = ", ".join(BOUND_INSTANT if name == "at" else "?" for name in TABLES["loads"])
@@ -219,7 +223,7 @@ FROM {own("loads")} WHERE {quote("group")} = ?
 QUALIFY DENSE_RANK() OVER (ORDER BY {quote("load")} DESC) <= ? ORDER BY {quote("load")} DESC, {quote("stream")}"""
     loads: dict[int, dict[str, object]] = {}
     streams: dict[int, dict[str, StreamCounts]] = {}
-    for load, position, at, seconds, stream, *counts in session.rows(Statement(text, [group, limit])):
+    for load, position, at, seconds, statement_count, stream, *counts in session.rows(Statement(text, [group, limit])):
         number = int(load)
         counted = streams.setdefault(number, {})
         loads[number] = {
@@ -227,6 +231,7 @@ QUALIFY DENSE_RANK() OVER (ORDER BY {quote("load")} DESC) <= ? ORDER BY {quote("
             "position": position,
             "at": _utc(at),
             "seconds": float(seconds),
+            "statement_count": int(statement_count),
             "counts": counted,
         }
         if stream is not None:

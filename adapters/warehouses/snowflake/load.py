@@ -34,6 +34,10 @@ from pipeline.domain.loading import LoadStep, Target
 from pipeline.domain.stream import Mode
 
 
+#: The statements of a transaction beside what is loaded: BEGIN, the checkpoint, the audit, COMMIT.
+_FRAME_COUNT = 4
+
+
 @attrs.define
 class _Stream:
     """What is collected of one stream: files of changes, and whether a copy is under way that its files fill."""
@@ -138,7 +142,11 @@ class SnowflakeLoad:
                 raise fenced(self._checkpoint.group)
             for statement in statements:
                 session.execute(statement)
-            session.execute(control.write_audit(self._checkpoint, time.monotonic() - self._started, dict(counts)))
+            seconds = time.monotonic() - self._started
+            statement_count = len(statements) + _FRAME_COUNT
+            session.execute(
+                control.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count)
+            )
         except BaseException:
             self._abandon(session)
             raise

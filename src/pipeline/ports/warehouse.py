@@ -207,7 +207,8 @@ class Warehouse(Protocol):
 
     def audit(self, group: str, *, limit: int = 20) -> list[dict[str, object]]:
         """The latest loads, newest first: ``load``, ``position`` (its encoding), ``at``, ``seconds`` and ``counts``
-        (a ``StreamCounts`` per stream, as given to ``commit``). Idle checkpoints are no loads.
+        (a ``StreamCounts`` per stream, as given to ``commit``). Idle checkpoints are no loads. Where statements are
+        what is paid for, ``statement_count`` tells how many the load's transaction had.
         """
         ...
 

@@ -1,0 +1,64 @@
+"""What a load, an idle checkpoint and a look at the state cost in statements (P12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.warehouses.snowflake import build
+from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
+from pipeline.domain.stream import Mode
+from tests.conformance.warehouse_ground import FIRST, GROUP, create, following, load, target_for
+from tests.support.emulator import Emulator
+from tests.support.told import Log
+
+#: What is read or written as metadata alone, without a warehouse.
+METADATA = frozenset({"SHOW", "COMMENT", "LIST"})
+
+
+@pytest.fixture
+def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
+    made = build("warehouse", emulator.options(database))
+    made.setup()
+    made.begin(FIRST)
+    yield made
+    made.close()
+
+
+def words(emulator: Emulator, database: str, *, since: int) -> list[str]:
+    return [seen.text.split(maxsplit=1)[0] for seen in emulator.seen(database)[since:]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "statements"),
+    [
+        (Mode.MIRROR, ["BEGIN", "UPDATE", "COPY", "MERGE", "MERGE", "INSERT", "COMMIT"]),
+        (Mode.SOFT_DELETE, ["BEGIN", "UPDATE", "COPY", "MERGE", "MERGE", "INSERT", "COMMIT"]),
+        (Mode.HISTORY, ["BEGIN", "UPDATE", "COPY", "MERGE", "MERGE", "INSERT", "COMMIT"]),
+        (Mode.APPEND, ["BEGIN", "UPDATE", "COPY", "MERGE", "INSERT", "COMMIT"]),
+    ],
+)
+def test_a_batch_is_one_copy_and_one_apply_and_status_tells_how_many_statements_it_took(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str, mode: Mode, statements: list[str]
+) -> None:
+    target = create(warehouse, target_for(mode))
+    log = Log()
+    before = len(emulator.seen(database))
+    load(warehouse, target, [log.insert(id=1, name="a"), log.update(id=1, name="b"), log.insert(id=2, name="c")])
+    sent = words(emulator, database, since=before)
+    assert sent[sent.index("BEGIN") : sent.index("COMMIT") + 1] == statements  # the second MERGE records the state
+    assert [audited["statement_count"] for audited in warehouse.audit(GROUP)] == [len(statements)]
+
+
+def test_an_idle_checkpoint_and_reading_it_again_run_no_statement_that_needs_a_warehouse(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
+) -> None:
+    assert warehouse.checkpoint(GROUP) == FIRST
+    before = len(emulator.seen(database))
+    warehouse.idle(FIRST, following(FIRST))
+    sent = emulator.seen(database)[before:]
+    others = [seen.text for seen in sent if seen.text.split(maxsplit=1)[0] not in METADATA]
+    assert [text for text in others if not text.startswith("SELECT")] == []
+    # The checkpoint's row is read with one text as long as it stands: the result cache answers.
+    assert {text for text in others} <= {seen.text for seen in emulator.seen(database)[:before]}
