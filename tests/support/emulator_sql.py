@@ -214,7 +214,7 @@ def _refuse_ambiguous(cursor: Any, merge: exp.Merge, params: Any) -> None:
     held = f"(SELECT *, row_number() OVER () AS emulated_row FROM {target.sql(dialect='duckdb')}) AS {name}"
     query = f"""SELECT 1 FROM {held} JOIN {source.sql(dialect="duckdb")} ON {merge.args["on"].sql(dialect="duckdb")}
 GROUP BY {name}.emulated_row HAVING count(*) > 1 LIMIT 1"""
-    used = len(list(source.find_all(exp.Placeholder)))
+    used = sum(len(list(part.find_all(exp.Placeholder))) for part in (source, merge.args["on"]))
     if cursor._duck_conn.execute(query, list(params or [])[:used] or None).fetchall():
         raise ProgrammingError(msg="Duplicate row detected during DML action", errno=AMBIGUOUS, sqlstate="42P18")
 

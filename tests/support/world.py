@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,12 @@ class World:
     def quarantined(self, stream: str) -> list[dict[str, Any]]:
         """The quarantine of a stream."""
         return self.warehouse.quarantined(self._target(stream)).to_pylist()
+
+    def document(self, text: str | None) -> object:
+        """What is kept of a JSON text: all of it, but on Snowflake only the document."""
+        if text is None or self.kind != "snowflake":
+            return text
+        return json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
     def close(self) -> None:
         """Close what was built, and drop the slot and the database."""

@@ -33,7 +33,6 @@ from pipeline.domain.errors import CommitUnknown, Fenced, PipelineError, Warehou
 from pipeline.domain.loading import LoadStep, Target
 from pipeline.domain.stream import Mode
 
-
 #: The statements of a transaction beside what is loaded: BEGIN, the checkpoint, the audit, COMMIT.
 _FRAME_COUNT = 4
 

@@ -17,7 +17,7 @@ from adapters.warehouses.snowflake import control, sql
 from adapters.warehouses.snowflake.renames import rename_in_rows
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.statement import Statement, literal, qualified, quote, stored
-from adapters.warehouses.snowflake.types import INSTANT, column_type, is_document, sql_type
+from adapters.warehouses.snowflake.types import INSTANT, alters_in_place, column_type, is_document, sql_type
 from pipeline.domain import naming
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.loading import (
@@ -146,10 +146,7 @@ class Maker:
                     # again, too, after a run that died in between: nothing was loaded with the column yet
                     self.session.execute(_default(table, column))
             case ChangeType(column):
-                if found.get(stored(column.name)) != column_type(column):
-                    self._run(
-                        f"ALTER TABLE {table} ALTER COLUMN {quote(column.name)} SET DATA TYPE {column_type(column)}"
-                    )
+                self._change_type(table, found, column)
             case RenameColumn(name, column):
                 if stored(name) in found and (stored(column.name) not in found):
                     self.rename(table, name, column.name)
@@ -157,6 +154,21 @@ class Maker:
                 pass  # it stays
             case _:
                 assert_never(change)
+
+    def _change_type(self, table: str, found: dict[str, str], column: Column) -> None:
+        before, after, name = found[stored(column.name)], column_type(column), quote(column.name)
+        if before == after:
+            return
+        if alters_in_place(before, after):
+            self._run(f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {after}")
+            return
+        kept = [f"CAST({name} AS {after}) AS {name}" if each == stored(column.name) else quote(each) for each in found]
+        word = "TRANSIENT TABLE" if self._is_transient(table) else "TABLE"
+        # in one statement, so that the column keeps its place and nobody sees the table without its rows
+        self._run(f"CREATE OR REPLACE {word} {table} COPY GRANTS AS\nSELECT {', '.join(kept)}\nFROM {table}")
+
+    def _is_transient(self, table: str) -> bool:
+        return self.transient and table.startswith(f"{quote(naming.CHANGELOG)}.")
 
     def _record(self, target: Target, phrase: str) -> None:
         table = control.own("migrations")

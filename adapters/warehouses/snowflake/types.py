@@ -1,9 +1,11 @@
-"""Which Snowflake type holds the values of an Arrow type, and which types can be changed in place. See TYPES.md.
+"""Which Snowflake type holds the values of an Arrow type, and which types a column can change to. See TYPES.md.
 
 How values travel in files is ``files``'.
 """
 
 from __future__ import annotations
+
+import re
 
 import pyarrow as pa
 
@@ -20,6 +22,7 @@ BOUND_INSTANT = f"CAST(? AS {INSTANT})"
 DOCUMENT = "VARIANT"
 LIST = "ARRAY"
 
+_NUMBER_TYPE = re.compile(r"NUMBER\((\d+),(\d+)\)")
 _NUMBER = f"NUMBER({MAX_PRECISION},0)"
 
 _SIMPLE: dict[pa.DataType, str] = {
@@ -76,21 +79,21 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def widens(before: pa.DataType, after: pa.DataType) -> bool:
-    """Whether the column can take the new type where it stands, every value kept: the service only ever raises the
-    precision of a number, and some types are one type there.
+    """Whether every value of the column can be kept exactly in a column of the new type."""
+    if is_list(before) and is_list(after):
+        return holds(after, before) and _is_same_text(before.value_type, after.value_type)
+    return bool(sql_type(before) and sql_type(after) and holds(after, before))
+
+
+def alters_in_place(before: str, after: str) -> bool:
+    """Whether the service changes a column from one of its types to another where it stands: it only ever raises the
+    precision of a number. Any other change writes the table anew.
     """
-    if not holds(after, before):
+    numbers = [_NUMBER_TYPE.fullmatch(kind) for kind in (before, after)]
+    if not all(numbers):
         return False
-    if is_list(before):
-        return _is_same_text(before.value_type, after.value_type)
-    if sql_type(before) == sql_type(after):
-        return True
-    return bool(
-        pa.types.is_decimal(before)
-        and pa.types.is_decimal(after)
-        and before.scale == after.scale
-        and after.precision > before.precision
-    )
+    (precision, scale), (wider, same) = (map(int, number.groups()) for number in numbers if number)
+    return scale == same and precision <= wider
 
 
 def _composed(kind: pa.DataType, where: str) -> str | None:

@@ -54,7 +54,7 @@ def test_json_null_is_not_sql_null_and_numbers_keep_their_digits(world: World) -
     rows = {row["id"]: row for row in world.staging("t").to_pylist()}
     assert (rows[1]["b"], rows[2]["b"], rows[4]["b"], rows[4]["j"]) == ("null", None, "null", None)
     assert json.loads(rows[3]["b"])["n"] == 123456789012345678901234567890
-    assert rows[3]["j"] == document
+    assert world.document(rows[3]["j"]) == world.document(document)
 
 
 def test_a_json_text_may_name_a_character_that_postgres_cannot_store(world: World) -> None:
@@ -64,7 +64,7 @@ def test_a_json_text_may_name_a_character_that_postgres_cannot_store(world: Worl
     world.run()
     world.sql("INSERT INTO t SELECT 2, j FROM t")
     world.run()
-    assert [row["j"] for row in world.staging("t").to_pylist()] == [text, text]
+    assert [world.document(row["j"]) for row in world.staging("t").to_pylist()] == [world.document(text)] * 2
 
 
 def test_types_without_a_counterpart_arrive_as_their_texts(world: World) -> None:

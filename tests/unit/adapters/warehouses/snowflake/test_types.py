@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from adapters.warehouses.snowflake.types import column_type, sql_type, widens
+from adapters.warehouses.snowflake.types import alters_in_place, column_type, sql_type, widens
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.schema import Column
 
@@ -71,6 +71,13 @@ WIDER = [
     (pa.int32(), pa.int32()),
     (pa.uint8(), pa.int16()),
     (pa.int64(), pa.decimal128(38, 0)),
+    (pa.int64(), pa.string()),
+    (pa.int32(), pa.decimal128(12, 2)),
+    (pa.int32(), pa.float64()),
+    (pa.decimal128(8, 2), pa.decimal128(10, 4)),
+    (pa.decimal128(8, 2), pa.string()),
+    (pa.decimal128(18, 0), pa.int64()),
+    (pa.date32(), pa.timestamp("us")),
     (pa.float32(), pa.float64()),
     (pa.decimal128(8, 2), pa.decimal128(10, 2)),
     (pa.string(), pa.large_string()),
@@ -79,15 +86,14 @@ WIDER = [
 ]
 NOT_WIDER = [
     (pa.int64(), pa.int32()),
-    (pa.int64(), pa.string()),
-    (pa.int32(), pa.decimal128(12, 2)),
+    (pa.int32(), pa.decimal128(10, 2)),
     (pa.int64(), pa.float64()),
     (pa.float64(), pa.float32()),
-    (pa.decimal128(8, 2), pa.decimal128(10, 4)),
-    (pa.decimal128(8, 2), pa.string()),
+    (pa.decimal128(8, 2), pa.decimal128(9, 4)),
     (pa.decimal128(38, 0), pa.int64()),
+    (pa.string(), pa.int64()),
     (pa.string(), pa.binary()),
-    (pa.date32(), pa.timestamp("us")),
+    (pa.date32(), pa.timestamp("us", "UTC")),
     (pa.timestamp("us"), pa.timestamp("us", "UTC")),
     (pa.list_(pa.float32()), pa.list_(pa.float64())),
     (pa.bool_(), pa.string()),
@@ -95,12 +101,24 @@ NOT_WIDER = [
 
 
 @pytest.mark.parametrize(("before", "after"), WIDER, ids=str)
-def test_a_type_that_can_be_taken_in_place_is_wider(before: pa.DataType, after: pa.DataType) -> None:
+def test_a_type_that_holds_every_value_is_wider(before: pa.DataType, after: pa.DataType) -> None:
     assert widens(before, after)
 
 
 @pytest.mark.parametrize(("before", "after"), NOT_WIDER, ids=str)
-def test_a_type_that_needs_a_new_column_or_might_change_a_value_is_not_wider(
-    before: pa.DataType, after: pa.DataType
-) -> None:
+def test_a_type_that_might_change_a_value_is_not_wider(before: pa.DataType, after: pa.DataType) -> None:
     assert not widens(before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("NUMBER(8,2)", "NUMBER(10,2)", True),
+        ("NUMBER(8,2)", "NUMBER(10,4)", False),
+        ("NUMBER(38,0)", "NUMBER(20,0)", False),
+        ("NUMBER(38,0)", "VARCHAR", False),
+        ("DATE", "TIMESTAMP_NTZ(6)", False),
+    ],
+)
+def test_the_service_itself_only_raises_the_precision_of_a_number(before: str, after: str, expected: bool) -> None:
+    assert alters_in_place(before, after) is expected
