@@ -80,11 +80,11 @@ class Emulator:
         """Every statement that arrived from sessions of a database, in order."""
         return [Seen(**item) for item in self._ask("seen", {"database": database})]
 
-    def fault(self, database: str, *, pattern: str, kind: str, count: int = 1) -> None:
-        """Let the next ``count`` statements of a database whose text matches ``pattern`` go wrong; the kinds are those
-        of ``emulator_server.FAULTS``.
+    def fault(self, database: str, *, pattern: str, kind: str, skip: int = 0) -> None:
+        """Let one statement of a database whose text matches ``pattern`` go wrong, after ``skip`` that do not; the
+        kinds are those of ``emulator_server.FAULTS``.
         """
-        self._ask("fault", {"database": database, "pattern": pattern, "kind": kind, "count": count})
+        self._ask("fault", {"database": database, "pattern": pattern, "kind": kind, "skip": skip})
 
     def drop(self, database: str) -> None:
         """Forget a database and its sessions, so that a long test session stays small."""

@@ -60,7 +60,8 @@ class _Fault:
     database: str
     pattern: re.Pattern[str]
     kind: str
-    count: int
+    skip: int
+    is_over: bool = False
     requests: set[str] = attrs.field(factory=set)
 
 
@@ -156,7 +157,7 @@ async def fault(request: Request) -> Response:
     told = json.loads(await request.body())
     if told["kind"] not in FAULTS:
         raise ValueError(told["kind"])
-    _faults.append(_Fault(told["database"], re.compile(told["pattern"]), told["kind"], told["count"]))
+    _faults.append(_Fault(told["database"], re.compile(told["pattern"]), told["kind"], told["skip"]))
     return JSONResponse({})
 
 
@@ -185,8 +186,11 @@ def _fault_of(session: _Session, text: str, request: str) -> str | None:
             continue
         if request in scripted.requests:
             return None
-        if scripted.count and scripted.pattern.search(text):
-            scripted.count -= 1
+        if not scripted.is_over and scripted.pattern.search(text):
+            scripted.skip -= 1
+            if scripted.skip >= 0:
+                continue
+            scripted.is_over = True
             scripted.requests.add(request)
             return scripted.kind
     return None

@@ -1,0 +1,316 @@
+"""What is Snowflake's own: idle comments, statement counts, interrupted steps, sizes, tags, leftovers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import attrs
+import pyarrow as pa
+import pytest
+
+from adapters.warehouses.snowflake import build, uploading
+from adapters.warehouses.snowflake.files import FileColumn
+from adapters.warehouses.snowflake.options import parse
+from adapters.warehouses.snowflake.session import open_session
+from adapters.warehouses.snowflake.statement import Statement
+from adapters.warehouses.snowflake.uploading import Uploads
+from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
+from pipeline.domain.errors import Fenced, PipelineError
+from pipeline.domain.loading import AddColumn, ChangeType, Migration, RenameColumn, Target
+from pipeline.domain.planning import plan_copy, plan_steps
+from pipeline.domain.position import Position
+from pipeline.domain.renaming import ordered_renames
+from pipeline.domain.schema import Column, StreamSchema
+from pipeline.domain.stream import Mode
+from tests.conformance.warehouse_ground import (
+    CANARY,
+    FIRST,
+    GROUP,
+    PEOPLE,
+    create,
+    following,
+    load,
+    quarantine_rows,
+    state_for,
+    target_for,
+)
+from tests.support.emulator import Emulator
+from tests.support.statement_order import complaints
+from tests.support.told import Log, change_table
+
+
+@pytest.fixture
+def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
+    made = build("warehouse", emulator.options(database))
+    made.setup()
+    made.begin(FIRST)
+    yield made
+    made.close()
+
+
+def another(emulator: Emulator, database: str, **options: object) -> SnowflakeWarehouse:
+    return build("another", {**emulator.options(database), **options})
+
+
+def words(emulator: Emulator, database: str, *, since: int) -> list[str]:
+    """The first words of the statements that arrived since then."""
+    return [" ".join(each.text.split()[:2]).upper() for each in emulator.seen(database)[since:]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (Mode.MIRROR, ["COPY INTO", "MERGE INTO"]),
+        (Mode.SOFT_DELETE, ["COPY INTO", "MERGE INTO"]),
+        (Mode.HISTORY, ["COPY INTO", "MERGE INTO"]),
+        (Mode.APPEND, ["COPY INTO"]),
+    ],
+)
+def test_a_batch_is_one_copy_and_one_merge_between_checkpoint_and_audit(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str, mode: Mode, expected: list[str]
+) -> None:
+    target, log = create(warehouse, target_for(mode)), Log()
+    checkpoint = load(warehouse, target, [log.insert(id=number, name="a") for number in range(5)])
+    since = len(emulator.seen(database))
+    changes = [log.commit().update(id=1, unchanged=("name",)), log.delete(id=2), log.update(old_key={"id": 3}, id=9)]
+    with warehouse.load(checkpoint, following(checkpoint)) as opened:
+        for step in plan_steps(target, change_table(PEOPLE, changes)):
+            opened.apply(step)
+        opened.commit({})
+    told = [word for word in words(emulator, database, since=since) if not word.startswith("PUT")]
+    assert told == ["BEGIN", 'UPDATE "PIPELINE"."CHECKPOINT_SHOP"', *expected, "INSERT INTO", "COMMIT", told[-1]]
+    assert told[-1].startswith("REMOVE")
+
+
+def test_a_copy_is_uploaded_once_and_filled_from_the_changelog(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
+) -> None:
+    target, log = create(warehouse, target_for()), Log()
+    load(warehouse, target, [log.insert(id=1, name="old")])
+    since = len(emulator.seen(database))
+    after = following(FIRST)
+    with warehouse.load(after, following(after)) as opened:
+        opened.replace(target)
+        for number in range(3):
+            rows = [log.snapshot(id=10 * number + each, name="new") for each in range(2)]
+            opened.apply(plan_copy(target, change_table(PEOPLE, rows)))
+        opened.finish_replace(target)
+        opened.commit({})
+    told = words(emulator, database, since=since)
+    assert sum(word.startswith("COPY") for word in told) == 1
+    assert not [word for word in told if word.startswith("MERGE")]
+    assert [row["id"] for row in warehouse.current(target).sort_by("id").to_pylist()] == [0, 1, 10, 11, 20, 21]
+
+
+def test_an_idle_checkpoint_is_metadata_alone(warehouse: SnowflakeWarehouse, emulator: Emulator, database: str) -> None:
+    since = len(emulator.seen(database))
+    warehouse.idle(FIRST, following(FIRST))
+    other = another(emulator, database)
+    assert other.checkpoint(GROUP) == following(FIRST)
+    other.close()
+    told = [word for word in words(emulator, database, since=since) if not word.startswith("(")]
+    read = ["SHOW TABLES", 'SELECT "POSITION",']
+    assert told == [*read, "COMMENT ON", *read]
+
+
+def test_a_load_outdates_the_comment_of_a_writer_that_slept(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
+) -> None:
+    target = create(warehouse, target_for())
+    sleeper = another(emulator, database)
+    idle = following(FIRST)
+    sleeper.idle(FIRST, idle)
+    assert warehouse.checkpoint(GROUP) == idle
+    farther = load(warehouse, target, [Log().insert(id=1, name="a")], after=idle)
+    with pytest.raises(Fenced):
+        sleeper.idle(idle, following(idle))
+    with pytest.raises(Fenced):
+        load(sleeper, target, [Log().insert(id=2, name="b")], after=idle)
+    assert warehouse.checkpoint(GROUP) == sleeper.checkpoint(GROUP) == farther
+    sleeper.close()
+
+
+def test_a_reset_makes_an_idle_comment_void(warehouse: SnowflakeWarehouse, emulator: Emulator, database: str) -> None:
+    idle = following(FIRST)
+    warehouse.idle(FIRST, idle)
+    back = attrs.evolve(FIRST, position=Position({"lsn": 1}), epoch=1, load=5)
+    warehouse.reset(idle, back)
+    other = another(emulator, database)
+    assert other.checkpoint(GROUP) == back
+    other.close()
+
+
+def _migrations() -> dict[str, Migration]:
+    age = Column("age", pa.int32(), default=pa.scalar(7, pa.int32()))
+    wishes = [*zip(PEOPLE.columns, ("name", "id"), strict=True)]
+    swapped = [attrs.evolve(column, name=name) for column, name in wishes]
+    wide = Column("id", pa.string(), nullable=False)
+    return {
+        "create": Migration(target_for()),
+        "add": Migration(
+            target_for(schema=StreamSchema([*PEOPLE.columns, age], key=("id",)), version=2), PEOPLE, (AddColumn(age),)
+        ),
+        "swap": Migration(
+            target_for(schema=StreamSchema(swapped, key=("name",)), version=2), PEOPLE, ordered_renames(wishes)
+        ),
+        "widen": Migration(
+            target_for(schema=StreamSchema([wide, PEOPLE.columns[1]], key=("id",)), version=2),
+            PEOPLE,
+            (ChangeType(wide),),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(_migrations()))
+def test_a_migration_interrupted_anywhere_goes_on_where_it_stopped(emulator: Emulator, name: str) -> None:
+    migration, count = _migrations()[name], 0
+    expected = None
+    while True:
+        fresh = emulator.new_database()
+        made = build("warehouse", emulator.options(fresh))
+        made.setup()
+        made.begin(FIRST)
+        if migration.before is not None:
+            create(made, target_for())
+            log = Log()
+            load(
+                made,
+                target_for(),
+                [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))],
+            )
+        if expected is not None:
+            # the statement after ``count`` others of the migration is ended by somebody
+            emulator.fault(fresh, pattern=r"^(CREATE|ALTER|DROP|INSERT|UPDATE|MERGE)", kind="killed", skip=count)
+        try:
+            made.migrate([migration])
+            interrupted = False
+        except PipelineError:
+            interrupted = True
+            made.migrate([migration])
+        found = (
+            made.rows(migration.target).sort_by(migration.target.schema.key[0]).to_pylist(),
+            made.changelog(migration.target).drop_columns(["_cdc_loaded_at"]).to_pylist(),
+        )
+        if expected is None:
+            expected = found
+        else:
+            assert found == expected, f"interrupted after {count} statements"
+            count += 1
+        made.close()
+        emulator.drop(fresh)
+        if expected is not None and count and not interrupted:
+            break
+    assert count > 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(Mode.APPEND, Mode.MIRROR), (Mode.MIRROR, Mode.APPEND), (Mode.MIRROR, Mode.HISTORY)]
+)
+def test_a_rebuild_interrupted_anywhere_is_put_right_by_setup(emulator: Emulator, before: Mode, after: Mode) -> None:
+    count, is_done = 0, False
+    while not is_done:
+        database = emulator.new_database()
+        made = build("warehouse", emulator.options(database))
+        made.setup()
+        made.begin(FIRST)
+        load(made, create(made, target_for(before)), [Log().insert(id=1, name="a")])
+        emulator.fault(database, pattern=r"^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)", kind="killed", skip=count)
+        try:
+            made.rebuild(GROUP, target_for(after))
+            is_done = True
+        except PipelineError:
+            made.setup()
+        target = target_for(made.states(GROUP)["people"].mode)
+        assert target.mode is after or (target.mode is before and not is_done)
+        assert made.current(target).to_pylist() == [{"id": 1, "name": "a"}], f"interrupted after {count} statements"
+        if not is_done:
+            load(made, target, [Log(lsn=300).insert(id=2, name="b")], after=following(FIRST))
+            assert made.current(target).num_rows == 2
+        made.close()
+        assert complaints(emulator.seen(database)) == []
+        emulator.drop(database)
+        count += 1
+    assert count > 2
+
+
+def test_changelogs_are_transient_where_asked(emulator: Emulator, database: str) -> None:
+    made = another(emulator, database, transient_changelogs=True)
+    made.setup()
+    create(made, target_for())
+    made.close()
+    texts = [each.text for each in emulator.seen(database)]
+    assert [text.split('"')[0] for text in texts if '"CHANGELOG"."SHOP__PEOPLE" (' in text] == [
+        "CREATE TRANSIENT TABLE IF NOT EXISTS "
+    ]
+
+
+def test_no_statement_tells_a_row_value_but_bound(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
+) -> None:
+    target, log = create(warehouse, target_for()), Log()
+    checkpoint = load(warehouse, target, [log.insert(id=1, name=CANARY), log.commit().update(id=1, name=CANARY)])
+    with warehouse.load(checkpoint, following(checkpoint)) as opened:
+        opened.quarantine(target, quarantine_rows((1, 10)))
+        opened.set_state(state_for(target))
+        opened.commit({})
+    warehouse.compare(target, [pa.Table.from_pylist([{"id": 1, "name": CANARY}], schema=PEOPLE.arrow())])
+    renamed = StreamSchema([PEOPLE.columns[0], Column("label", pa.string())], key=("id",))
+    after = Target("people", "shop__people", Mode.MIRROR, renamed, 2)
+    warehouse.migrate([Migration(after, PEOPLE, (RenameColumn("name", renamed.columns[1]),))])
+    warehouse.rebuild(GROUP, attrs.evolve(after, mode=Mode.HISTORY))
+    assert warehouse.current(attrs.evolve(after, mode=Mode.HISTORY)).to_pylist() == [{"id": 1, "label": CANARY}]
+    assert not [each.text for each in emulator.seen(database) if CANARY in each.text]
+
+
+def test_statements_say_which_load_and_table_they_belong_to(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
+) -> None:
+    load(warehouse, create(warehouse, target_for()), [Log().insert(id=1, name="a")])
+    ends = [each.text.rpartition("\n")[2] for each in emulator.seen(database) if each.text.startswith("COPY")]
+    assert ends == ["/* load 1, shop__people */"]
+
+
+def test_files_that_a_dead_process_left_are_swept_and_younger_ones_are_not(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = parse("warehouse", emulator.options(database))
+    session = open_session(options)
+    with Uploads(session, options) as left:
+        left.add(pa.table({"c": [1]}), [FileColumn("c", pa.int64())])
+        left.wait()
+    uploading.sweep(session)
+    assert len(session.rows(Statement("LIST @PIPELINE.LOADS"))) == 1
+    monkeypatch.setattr(uploading, "LEFTOVER_AGE", -timedelta(days=1))
+    uploading.sweep(session)
+    assert session.rows(Statement("LIST @PIPELINE.LOADS")) == []
+    session.close()
+
+
+def test_after_a_load_nothing_is_left_in_the_stage_or_on_disk(emulator: Emulator, database: str, tmp_path) -> None:  # type: ignore[no-untyped-def] # a path
+    made = another(emulator, database, work_folder=str(tmp_path / "work"))
+    made.setup()
+    made.begin(FIRST)
+    load(made, create(made, target_for()), [Log().insert(id=1, name="a")])
+    assert list((tmp_path / "work").iterdir()) == []
+    assert made.query("SELECT 1 AS ONE").to_pylist() == [{"ONE": 1}]
+    session = open_session(parse("warehouse", emulator.options(database)))
+    assert session.rows(Statement("LIST @PIPELINE.LOADS")) == []
+    session.close()
+    made.close()
+
+
+def test_large_tables_of_a_copy_become_several_files_of_one_statement(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "FILE_BYTES", 1)
+    target, log = create(warehouse, target_for()), Log()
+    with warehouse.load(FIRST, following(FIRST)) as opened:
+        opened.replace(target)
+        for number in range(12):
+            opened.apply(plan_copy(target, change_table(PEOPLE, [log.snapshot(id=number, name="a")])))
+        opened.finish_replace(target)
+        opened.commit({})
+    copies = [each.text for each in emulator.seen(database) if each.text.startswith("COPY")]
+    assert [text.count(".parquet'") for text in copies] == [12]
+    assert warehouse.current(target).num_rows == 12
