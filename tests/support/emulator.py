@@ -7,6 +7,7 @@ prove is listed in the README.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -99,6 +100,4 @@ class Emulator:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": f"{_ROOT / 'src'}:{_ROOT}"}

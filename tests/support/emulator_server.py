@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support import emulator_account, emulator_dbt, emulator_sql
+from tests.support import emulator_account, emulator_dbt, emulator_sql, emulator_transactions
 
 #: What is noted of a session beside its statements.
 CUT, SIGNED_OUT = "(cut off)", "(signed out)"
@@ -88,7 +88,7 @@ async def login(request: Request) -> Response:
     database = (request.query_params.get("databaseName") or "").strip('"').upper()
     session = _Session(next(_numbers), database, _seen.setdefault(database, []))
     _sessions[token] = session
-    emulator_sql.register(fakesnow.server.sessions[token], session.number)
+    emulator_transactions.register(fakesnow.server.sessions[token], session.number)
     told["data"]["sessionId"] = session.number
     return JSONResponse(told)
 
@@ -176,7 +176,7 @@ def _end(token: str) -> None:
     _sessions.pop(token)
     connection = fakesnow.server.sessions.pop(token, None)
     if connection is not None:
-        emulator_sql.forget(connection)
+        emulator_transactions.forget(connection)
         connection._duck_conn.close()
 
 

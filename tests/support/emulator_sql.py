@@ -6,44 +6,31 @@ real service would refuse.
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shutil
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
 from typing import Any
 
-import duckdb
 import fakesnow.copy_into
 import fakesnow.cursor
 import fakesnow.info_schema
 import fakesnow.server
 import fakesnow.transforms
 import fakesnow.transforms.show
-import sqlglot
 from fakesnow.transforms import stage
 from snowflake.connector.errors import Error, ProgrammingError
 from sqlglot import exp
 
+from tests.support import emulator_transactions as transactions
+from tests.support.emulator_transactions import answer
+
 Cursor = fakesnow.cursor.FakeSnowflakeCursor
 
-#: How long a statement waits for a lock, whatever LOCK_TIMEOUT says, and how often it looks.
-LOCK_TIMEOUT_S = 10.0
-_POLL_S = 0.02
-
-SYNTAX, TAKEN, LOCKED, AMBIGUOUS, FAILED = 1003, 2002, 625, 100090, 100038
-
-#: The transaction that each connection has open, by the connection's identity: its number, and whether it wrote.
-_transactions: dict[int, list[Any]] = {}
-_numbers = itertools.count(1_700_000_000_000)
-_session_of: dict[int, int] = {}
-_connections: dict[int, Any] = {}
-_sleep = threading.Event().wait
+TAKEN, AMBIGUOUS, FAILED = 2002, 100090, 100038
 
 
 def install() -> None:
@@ -99,30 +86,15 @@ class _Told(Template):
         return super().substitute({key: str(value).replace("'", "''") for key, value in names.items()})
 
 
-def register(connection: Any, session: int) -> None:
-    """Know a connection by its session's number."""
-    _session_of[id(connection)] = session
-    _connections[session] = connection
-
-
-def forget(connection: Any) -> None:
-    """A session ends, and what it has open with it."""
-    _transactions.pop(id(connection), None)
-    _connections.pop(_session_of.pop(id(connection), 0), None)
-
-
 def _execute(cursor: Any, command: str, plain: Callable[[], Any]) -> Any:
     text = command.strip()
     for pattern, special in _SPECIALS.items():
         if match := pattern.match(text):
             return special(cursor, match)
-    is_open = id(cursor._conn) in _transactions
-    if is_open and _DDL.match(text):
-        # DDL commits the open transaction
-        cursor._duck_conn.commit()
-        _transactions.pop(id(cursor._conn))
+    if _DDL.match(text):
+        transactions.commit_open(cursor)
     try:
-        result = _waiting_for_locks(cursor, plain)
+        result = transactions.waiting_for_locks(cursor, plain)
     except ProgrammingError as error:
         if error.errno == 2003 and "already exists" in str(error.msg):
             raise ProgrammingError(msg=error.msg, errno=TAKEN, sqlstate="42710") from None
@@ -133,40 +105,9 @@ def _execute(cursor: Any, command: str, plain: Callable[[], Any]) -> Any:
         if os.environ.get("EMULATOR_TRACE"):
             print(f"{command}\n{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - asked for
         raise ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=FAILED, sqlstate="22000") from error
-    _follow_transaction(cursor, text)
+    transactions.follow(cursor, text)
     _finish_merge(cursor)
     return result
-
-
-def _waiting_for_locks(cursor: Any, plain: Callable[[], Any]) -> Any:
-    """The service lets a writer wait for another one's transaction and then see what it did; DuckDB gives up at once.
-
-    That can be made good as long as the transaction did nothing yet, as where our first statement meets a lock.
-    """
-    deadline = time.monotonic() + LOCK_TIMEOUT_S
-    open_one = _transactions.get(id(cursor._conn))
-    while True:
-        try:
-            result = plain()
-        except duckdb.TransactionException as error:
-            if (open_one is not None and open_one[1]) or time.monotonic() >= deadline:
-                raise ProgrammingError(msg="a lock was not released in time", errno=LOCKED, sqlstate="57014") from error
-            if open_one is not None:
-                cursor._duck_conn.rollback()
-                cursor._duck_conn.begin()
-            _sleep(_POLL_S)
-        else:
-            if open_one is not None:
-                open_one[1] = True
-            return result
-
-
-def _follow_transaction(cursor: Any, text: str) -> None:
-    word = text.split(maxsplit=1)[0].upper().rstrip(";") if text else ""
-    if word == "BEGIN":
-        _transactions[id(cursor._conn)] = [next(_numbers), False]
-    elif word in {"COMMIT", "ROLLBACK"}:
-        _transactions.pop(id(cursor._conn), None)
 
 
 def _prepared(cursor: Any, expression: exp.Expression) -> exp.Expression:
@@ -222,7 +163,7 @@ GROUP BY {name}.emulated_row HAVING count(*) > 1 LIMIT 1"""
 def _finish_merge(cursor: Any) -> None:
     if isinstance(cursor._last_transformed, exp.Merge):
         count = cursor._arrow_table.column(0)[0].as_py() if cursor._arrow_table.num_rows else 0
-        _answer(cursor, f'SELECT {count} AS "number of rows updated"', cursor._last_transformed)
+        answer(cursor, f'SELECT {count} AS "number of rows updated"', cursor._last_transformed)
         cursor._rowcount = count
 
 
@@ -233,46 +174,17 @@ def _comment_sql(catalog: str, schema: str, table: str, comment: str | None) -> 
 ON CONFLICT (ext_table_catalog, ext_table_schema, ext_table_name) DO UPDATE SET comment = excluded.comment"""
 
 
-def _show_transactions(cursor: Any, match: re.Match[str]) -> Any:
-    rows = ", ".join(
-        f"({number}, 'pipeline', {_session_of[connection]}, 'running')"
-        for connection, (number, _) in _transactions.items()
-    )
-    listed = f"(VALUES {rows}) AS t" if rows else "(SELECT 0, '', 0, '' WHERE false) AS t"
-    return _answer(cursor, f'SELECT * FROM {listed}("id", "user", "session", "state")')
-
-
-def _abort_transaction(cursor: Any, match: re.Match[str]) -> Any:
-    wanted = int(match[1])
-    for connection, (number, _) in list(_transactions.items()):
-        if number == wanted:
-            _connections[_session_of[connection]]._duck_conn.rollback()
-            _transactions.pop(connection)
-    return _answer(cursor, "SELECT 'aborted' AS status")
-
-
 def _remove(cursor: Any, match: re.Match[str]) -> Any:
     name, _, path = match[1].partition("/")
     parts = stage.parts_from_var(name, cursor._conn.database, cursor._conn.schema)
     shutil.rmtree(Path(stage.internal_dir(".".join(parts))) / path, ignore_errors=True)
-    return _answer(cursor, "SELECT 'removed' AS result")
+    return answer(cursor, "SELECT 'removed' AS result")
 
 
 def _move_table(cursor: Any, match: re.Match[str]) -> Any:
     """A table can be renamed into another schema."""
     cursor._duck_conn.execute(f"CREATE TABLE {match[2]} AS SELECT * FROM {match[1]}; DROP TABLE {match[1]}")
-    return _answer(cursor, "SELECT 'renamed' AS status")
-
-
-def _answer(cursor: Any, sql: str, transformed: exp.Expression | None = None) -> Any:
-    cursor._duck_conn.execute(sql)
-    cursor._arrow_table = cursor._duck_conn.to_arrow_table()
-    cursor._arrow_table_fetch_index = None
-    cursor._rowcount = cursor._arrow_table.num_rows
-    cursor._sfqid = f"emulated-{next(_numbers)}"
-    cursor._last_sql, cursor._last_params = sql, None
-    cursor._last_transformed = transformed or sqlglot.parse_one(sql, read="duckdb")
-    return cursor
+    return answer(cursor, "SELECT 'renamed' AS status")
 
 
 #: SHOW TABLES tells comments.
@@ -284,8 +196,8 @@ _COMMENT = """coalesce((
 _DDL = re.compile(r"(CREATE|ALTER|DROP|COMMENT)\b", re.IGNORECASE)
 
 _SPECIALS: dict[re.Pattern[str], Callable[[Any, re.Match[str]], Any]] = {
-    re.compile(r"SHOW\s+TRANSACTIONS\s*$", re.IGNORECASE): _show_transactions,
-    re.compile(r"SELECT\s+SYSTEM\$ABORT_TRANSACTION\((\d+)\)\s*$", re.IGNORECASE): _abort_transaction,
+    re.compile(r"SHOW\s+TRANSACTIONS\s*$", re.IGNORECASE): transactions.show,
+    re.compile(r"SELECT\s+SYSTEM\$ABORT_TRANSACTION\((\d+)\)\s*$", re.IGNORECASE): transactions.abort,
     re.compile(r'ALTER TABLE ("\w+"\."\w+") RENAME TO ("\w+"\."\w+")$'): _move_table,
     re.compile(r"REMOVE\s+@(\S+?)/?\s*$", re.IGNORECASE): _remove,
 }

@@ -27,4 +27,4 @@ def build(name: str, options: Mapping[str, object]) -> SnowflakeWarehouse:
         )
     from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 
-    return SnowflakeWarehouse(parsed)
+    return SnowflakeWarehouse(parsed, tag=name)

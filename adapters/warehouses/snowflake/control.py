@@ -1,4 +1,4 @@
-"""The pipeline's own tables: a checkpoint for each group, stream states, migrations, copies and the audit of loads.
+"""The pipeline's own tables beside the checkpoints: stream states, migrations, copies and the audit of loads.
 
 Which of them change together is told in ``load`` and ``warehouse``. Rows of loads are only ever inserted, so that
 groups do not wait for each other; what is updated (states, marts) changes rarely.
@@ -6,21 +6,20 @@ groups do not wait for each other; what is updated (states, marts) changes rarel
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import attrs
 
 from adapters.warehouses.schemarecord import decode_schema, encode_schema, readable_schema
 from adapters.warehouses.snowflake import sql
+from adapters.warehouses.snowflake.files import FORMAT, FORMAT_OPTIONS, STAGE
 from adapters.warehouses.snowflake.session import Session
-from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote, stored
+from adapters.warehouses.snowflake.statement import Statement, columns, qualified, quote, stored
 from adapters.warehouses.snowflake.types import BOUND_INSTANT, INSTANT
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.naming import PIPELINE
+from pipeline.domain.naming import PIPELINE, SCHEMAS
 from pipeline.domain.position import Position
 from pipeline.domain.stream import Mode
 
@@ -57,8 +56,6 @@ TABLES: dict[str, dict[str, str]] = {
     "transforms": {"group": "VARCHAR", "load": _INTEGER},
 }
 
-_CHECKPOINT = {"position": "VARCHAR", "load": _INTEGER, "epoch": _INTEGER, "at": INSTANT}
-
 
 def own(name: str) -> str:
     """One of the pipeline's own tables."""
@@ -71,84 +68,19 @@ def create(name: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS {own(name)} ({definitions})"
 
 
-@attrs.frozen
-class Recorded:
-    """A group's checkpoint as it is kept: in the row, which loads move, and in the comment, which idle moves write.
-
-    A comment is metadata and needs no warehouse. What holds is the ``newest`` of both.
-    """
-
-    row: Checkpoint
-    comment: Checkpoint | None = None
-
-    @property
-    def newest(self) -> Checkpoint:
-        """The one of the farther position; at the same position the later one."""
-        comment = self.comment
-        if comment is None or comment.epoch != self.row.epoch or not comment.position.covers(self.row.position):
-            return self.row
-        is_later = comment.position != self.row.position or comment.load > self.row.load
-        return comment if is_later else self.row
-
-
-def checkpoint_table(group: str) -> str:
-    """The tiny table that has a group's checkpoint, for it alone: an UPDATE of a shared one would queue all loads."""
-    return own(_checkpoint_name(group))
-
-
-def read_checkpoint(session: Session, group: str) -> Recorded | None:
-    """The group's checkpoint; None if it was never begun.
-
-    Both statements have one text as long as nothing changes and bind nothing: the first is metadata, and the second is
-    answered from the result cache while the row stands, so that no warehouse has to wake up (P12).
-    """
-    name = stored(_checkpoint_name(group))
-    found = session.named_rows(Statement(f"SHOW TABLES LIKE {literal(name)} IN SCHEMA {quote(PIPELINE)}"))
-    comments = [str(row["comment"] or "") for row in found if row["name"] == name]
-    if not comments:
-        return None
-    rows = session.rows(Statement(f"SELECT {columns(_CHECKPOINT)} FROM {checkpoint_table(group)}"))
-    if not rows:
-        return None
-    position, load, epoch, at = rows[0]
-    row = Checkpoint(group, Position.decode(position), load=int(load), epoch=int(epoch), at=_utc(at))
-    return Recorded(row, _from_comment(group, comments[0]))
-
-
-def create_checkpoint(checkpoint: Checkpoint) -> Statement:
-    """Make a group's table with its first checkpoint at once; fails if it is there."""
-    values = (
-        f"{literal(checkpoint.position.encode())}::VARCHAR",
-        f"{checkpoint.load}::{_INTEGER}",
-        f"{checkpoint.epoch}::{_INTEGER}",
-        f"{literal(sql.instant(checkpoint.at))}::{INSTANT}",
-    )
-    named = ", ".join(f"{value} AS {quote(name)}" for value, name in zip(values, _CHECKPOINT, strict=True))
-    return Statement(f"CREATE TABLE {checkpoint_table(checkpoint.group)} AS\nSELECT {named}")
-
-
-def move_checkpoint(row: Checkpoint, checkpoint: Checkpoint) -> Statement:
-    """Compare and set: changes no row if the row is not ``row`` any more (P4)."""
-    return Statement(
-        f"""UPDATE {checkpoint_table(row.group)}
-SET {quote("position")} = ?, {quote("load")} = ?, {quote("epoch")} = ?, {quote("at")} = {BOUND_INSTANT}
-WHERE {quote("position")} = ? AND {quote("load")} = ? AND {quote("epoch")} = ?""",
-        [*_checkpoint_values(checkpoint), row.position.encode(), row.load, row.epoch],
-    )
-
-
-def note_idle(checkpoint: Checkpoint) -> Statement:
-    """Write an idle checkpoint as the table's comment."""
-    text = json.dumps(
-        {
-            "position": checkpoint.position.encode(),
-            "load": checkpoint.load,
-            "epoch": checkpoint.epoch,
-            "at": sql.instant(checkpoint.at),
-        },
-        separators=(",", ":"),
-    )
-    return Statement(f"COMMENT ON TABLE {checkpoint_table(checkpoint.group)} IS {literal(text)}")
+def create_missing(session: Session) -> None:
+    """Create schemas and tables that are not there; what is there asks for no privilege to create it."""
+    there = {str(row["name"]) for row in session.named_rows(Statement("SHOW SCHEMAS IN DATABASE"))}
+    for schema in SCHEMAS:
+        if stored(schema) not in there:
+            session.execute(Statement(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"))
+    tables = session.named_rows(Statement(f"SHOW TABLES IN SCHEMA {quote(PIPELINE)}"))
+    found = {str(row["name"]) for row in tables}
+    for name in TABLES:
+        if stored(name) not in found:
+            session.execute(Statement(create(name)))
+    session.execute(Statement(f"CREATE STAGE IF NOT EXISTS {STAGE.removeprefix('@')}"))
+    session.execute(Statement(f"CREATE FILE FORMAT IF NOT EXISTS {FORMAT} {FORMAT_OPTIONS}"))
 
 
 def read_states(session: Session, group: str | None = None) -> dict[tuple[str, str], StreamState]:
@@ -292,27 +224,6 @@ def intend(group: str) -> Statement:
 SELECT ? WHERE NOT EXISTS (SELECT 1 FROM {own("intentions")} WHERE {quote("group")} = ?)""",
         [group, group],
     )
-
-
-def _checkpoint_name(group: str) -> str:
-    return f"checkpoint_{group}"
-
-
-def _from_comment(group: str, text: str) -> Checkpoint | None:
-    if not text.startswith("{"):
-        return None
-    told: dict[str, Any] = json.loads(text)
-    return Checkpoint(
-        group,
-        Position.decode(told["position"]),
-        load=int(told["load"]),
-        epoch=int(told["epoch"]),
-        at=datetime.fromisoformat(told["at"]),
-    )
-
-
-def _checkpoint_values(checkpoint: Checkpoint) -> tuple[object, ...]:
-    return (checkpoint.position.encode(), checkpoint.load, checkpoint.epoch, sql.instant(checkpoint.at))
 
 
 def _state(

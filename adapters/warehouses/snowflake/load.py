@@ -21,7 +21,7 @@ import attrs
 import pyarrow as pa
 
 from adapters.warehouses.changerows import Stamp, changelog_rows
-from adapters.warehouses.snowflake import control, modes, quarantine, sql
+from adapters.warehouses.snowflake import checkpoints, control, modes, quarantine, sql
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement
@@ -137,7 +137,7 @@ class SnowflakeLoad:
     def _run(self, statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
         session = self._sessions.begin()
         try:
-            if session.execute(control.move_checkpoint(self._row, self._checkpoint)) != 1:
+            if session.execute(checkpoints.move_checkpoint(self._row, self._checkpoint)) != 1:
                 raise fenced(self._checkpoint.group)
             for statement in statements:
                 session.execute(statement)

@@ -28,8 +28,9 @@ _OPEN_TRANSACTIONS = Statement("SHOW TRANSACTIONS")
 class Sessions:
     """Opens, keeps and replaces the session. Used by one thread at a time, as a warehouse is."""
 
-    def __init__(self, options: SnowflakeOptions) -> None:
+    def __init__(self, options: SnowflakeOptions, *, tag: str = "") -> None:
         self.options = options
+        self._tag = tag
         self._kept: Session | None = None
         self._lost: set[int] = set()
         self._turn = threading.RLock()
@@ -40,7 +41,7 @@ class Sessions:
         """
         with self._turn:
             if self._kept is None or not self._kept.is_usable:
-                session = open_session(self.options)
+                session = open_session(self.options, tag=self._tag)
                 try:
                     self._settle(session)
                 except BaseException:

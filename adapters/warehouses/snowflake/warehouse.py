@@ -11,14 +11,14 @@ from typing import TypeVar
 import pyarrow as pa
 
 from adapters.warehouses.changerows import as_changelog
-from adapters.warehouses.snowflake import compare, control, inspection, quarantine, rebuild, sql, uploading
-from adapters.warehouses.snowflake.control import Recorded
-from adapters.warehouses.snowflake.files import FORMAT, FORMAT_OPTIONS, STAGE, FileColumn, file_columns, showing, shown
+from adapters.warehouses.snowflake import checkpoints, compare, control, inspection, quarantine, rebuild, sql, uploading
+from adapters.warehouses.snowflake.checkpoints import Recorded
+from adapters.warehouses.snowflake.files import FileColumn, file_columns, showing, shown
 from adapters.warehouses.snowflake.load import SnowflakeLoad, fenced
 from adapters.warehouses.snowflake.options import SnowflakeOptions
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
-from adapters.warehouses.snowflake.statement import Statement, quote, stored
+from adapters.warehouses.snowflake.statement import Statement, quote
 from adapters.warehouses.snowflake.tables import Maker
 from adapters.warehouses.snowflake.types import widens
 from adapters.warehouses.snowflake.undoing import undo_unrecorded
@@ -27,7 +27,6 @@ from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, Warehou
 from pipeline.domain.finding import Finding
 from pipeline.domain.limits import ValueLimits
 from pipeline.domain.loading import Migration, Target
-from pipeline.domain.naming import PIPELINE, SCHEMAS
 from pipeline.domain.quarantine import Waiting
 from pipeline.domain.tables import CURRENT, DELETED, QUARANTINE_TABLE_SCHEMA, staging_schema
 from pipeline.ports.warehouse import Comparison
@@ -45,9 +44,9 @@ LIMITS = ValueLimits(text_bytes=16 * 1024 * 1024, binary_bytes=8 * 1024 * 1024, 
 class SnowflakeWarehouse:
     """See ``pipeline.ports.warehouse.Warehouse``."""
 
-    def __init__(self, options: SnowflakeOptions) -> None:
+    def __init__(self, options: SnowflakeOptions, *, tag: str = "") -> None:
         self._options = options
-        self._sessions = Sessions(options)
+        self._sessions = Sessions(options, tag=tag)
         self._recorded: dict[str, Recorded] = {}
 
     @property
@@ -62,7 +61,7 @@ class SnowflakeWarehouse:
 
     def setup(self) -> None:
         """Create what is missing; undo migrations that were never recorded; sweep what was left in the stage."""
-        self._sessions.call(_create_missing)
+        self._sessions.call(control.create_missing)
         undo_unrecorded(self._maker())
         rebuild.mend(self._sessions)
         uploading.sweep(self._sessions.get())
@@ -89,7 +88,7 @@ class SnowflakeWarehouse:
     def begin(self, checkpoint: Checkpoint) -> None:
         """Make the group's table with the first checkpoint."""
         try:
-            self._run(control.create_checkpoint(checkpoint))
+            self._run(checkpoints.create_checkpoint(checkpoint))
         except PipelineError as error:
             if error.facts.get("errno") != TAKEN:
                 raise
@@ -105,7 +104,7 @@ class SnowflakeWarehouse:
         if checkpoint.epoch <= previous.epoch:
             raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
         recorded = self._expect(previous, again=True)
-        if self._sessions.get().execute(control.move_checkpoint(recorded.row, checkpoint)) != 1:
+        if self._sessions.get().execute(checkpoints.move_checkpoint(recorded.row, checkpoint)) != 1:
             self._recorded.pop(previous.group, None)
             raise fenced(previous.group)
         self._recorded[checkpoint.group] = Recorded(checkpoint)
@@ -143,7 +142,7 @@ class SnowflakeWarehouse:
         outdates, and which at worst makes an idle position be reached twice.
         """
         recorded = self._expect(previous, again=True)
-        self._run(control.note_idle(checkpoint))
+        self._run(checkpoints.note_idle(checkpoint))
         self._recorded[checkpoint.group] = Recorded(recorded.row, checkpoint)
 
     def rebuild(self, group: str, target: Target) -> None:
@@ -233,7 +232,7 @@ class SnowflakeWarehouse:
 
     def _read_checkpoint(self, group: str) -> Recorded | None:
         self._recorded.pop(group, None)
-        recorded = self._before_setup(lambda session: control.read_checkpoint(session, group), None)
+        recorded = self._before_setup(lambda session: checkpoints.read_checkpoint(session, group), None)
         if recorded is not None:
             self._recorded[group] = recorded
         return recorded
@@ -249,18 +248,3 @@ class SnowflakeWarehouse:
 
 def _is_same(left: Checkpoint, right: Checkpoint) -> bool:
     return (left.position, left.load, left.epoch) == (right.position, right.load, right.epoch)
-
-
-def _create_missing(session: Session) -> None:
-    """Create schemas and tables that are not there; what is there asks for no privilege to create it."""
-    there = {str(row["name"]) for row in session.named_rows(Statement("SHOW SCHEMAS IN DATABASE"))}
-    for schema in SCHEMAS:
-        if stored(schema) not in there:
-            session.execute(Statement(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"))
-    tables = session.named_rows(Statement(f"SHOW TABLES IN SCHEMA {quote(PIPELINE)}"))
-    found = {str(row["name"]) for row in tables}
-    for name in control.TABLES:
-        if stored(name) not in found:
-            session.execute(Statement(control.create(name)))
-    session.execute(Statement(f"CREATE STAGE IF NOT EXISTS {STAGE.removeprefix('@')}"))
-    session.execute(Statement(f"CREATE FILE FORMAT IF NOT EXISTS {FORMAT} {FORMAT_OPTIONS}"))

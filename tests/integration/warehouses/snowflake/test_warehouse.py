@@ -16,11 +16,10 @@ from adapters.warehouses.snowflake.session import open_session
 from adapters.warehouses.snowflake.statement import Statement
 from adapters.warehouses.snowflake.uploading import Uploads
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
-from pipeline.domain.errors import Fenced, PipelineError
-from pipeline.domain.loading import AddColumn, ChangeType, Migration, RenameColumn, Target
+from pipeline.domain.errors import Fenced
+from pipeline.domain.loading import Migration, RenameColumn, Target
 from pipeline.domain.planning import plan_copy, plan_steps
 from pipeline.domain.position import Position
-from pipeline.domain.renaming import ordered_renames
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
 from tests.conformance.warehouse_ground import (
@@ -36,7 +35,6 @@ from tests.conformance.warehouse_ground import (
     target_for,
 )
 from tests.support.emulator import Emulator
-from tests.support.statement_order import complaints
 from tests.support.told import Log, change_table
 
 
@@ -139,99 +137,6 @@ def test_a_reset_makes_an_idle_comment_void(warehouse: SnowflakeWarehouse, emula
     other = another(emulator, database)
     assert other.checkpoint(GROUP) == back
     other.close()
-
-
-def _migrations() -> dict[str, Migration]:
-    age = Column("age", pa.int32(), default=pa.scalar(7, pa.int32()))
-    wishes = [*zip(PEOPLE.columns, ("name", "id"), strict=True)]
-    swapped = [attrs.evolve(column, name=name) for column, name in wishes]
-    wide = Column("id", pa.string(), nullable=False)
-    return {
-        "create": Migration(target_for()),
-        "add": Migration(
-            target_for(schema=StreamSchema([*PEOPLE.columns, age], key=("id",)), version=2), PEOPLE, (AddColumn(age),)
-        ),
-        "swap": Migration(
-            target_for(schema=StreamSchema(swapped, key=("name",)), version=2), PEOPLE, ordered_renames(wishes)
-        ),
-        "widen": Migration(
-            target_for(schema=StreamSchema([wide, PEOPLE.columns[1]], key=("id",)), version=2),
-            PEOPLE,
-            (ChangeType(wide),),
-        ),
-    }
-
-
-@pytest.mark.parametrize("name", list(_migrations()))
-def test_a_migration_interrupted_anywhere_goes_on_where_it_stopped(emulator: Emulator, name: str) -> None:
-    migration, count = _migrations()[name], 0
-    expected = None
-    while True:
-        fresh = emulator.new_database()
-        made = build("warehouse", emulator.options(fresh))
-        made.setup()
-        made.begin(FIRST)
-        if migration.before is not None:
-            create(made, target_for())
-            log = Log()
-            load(
-                made,
-                target_for(),
-                [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))],
-            )
-        if expected is not None:
-            # the statement after ``count`` others of the migration is ended by somebody
-            emulator.fault(fresh, pattern=r"^(CREATE|ALTER|DROP|INSERT|UPDATE|MERGE)", kind="killed", skip=count)
-        try:
-            made.migrate([migration])
-            interrupted = False
-        except PipelineError:
-            interrupted = True
-            made.migrate([migration])
-        found = (
-            made.rows(migration.target).sort_by(migration.target.schema.key[0]).to_pylist(),
-            made.changelog(migration.target).drop_columns(["_cdc_loaded_at"]).to_pylist(),
-        )
-        if expected is None:
-            expected = found
-        else:
-            assert found == expected, f"interrupted after {count} statements"
-            count += 1
-        made.close()
-        emulator.drop(fresh)
-        if expected is not None and count and not interrupted:
-            break
-    assert count > 3
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [(Mode.APPEND, Mode.MIRROR), (Mode.MIRROR, Mode.APPEND), (Mode.MIRROR, Mode.HISTORY)]
-)
-def test_a_rebuild_interrupted_anywhere_is_put_right_by_setup(emulator: Emulator, before: Mode, after: Mode) -> None:
-    count, is_done = 0, False
-    while not is_done:
-        database = emulator.new_database()
-        made = build("warehouse", emulator.options(database))
-        made.setup()
-        made.begin(FIRST)
-        load(made, create(made, target_for(before)), [Log().insert(id=1, name="a")])
-        emulator.fault(database, pattern=r"^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)", kind="killed", skip=count)
-        try:
-            made.rebuild(GROUP, target_for(after))
-            is_done = True
-        except PipelineError:
-            made.setup()
-        target = target_for(made.states(GROUP)["people"].mode)
-        assert target.mode is after or (target.mode is before and not is_done)
-        assert made.current(target).to_pylist() == [{"id": 1, "name": "a"}], f"interrupted after {count} statements"
-        if not is_done:
-            load(made, target, [Log(lsn=300).insert(id=2, name="b")], after=following(FIRST))
-            assert made.current(target).num_rows == 2
-        made.close()
-        assert complaints(emulator.seen(database)) == []
-        emulator.drop(database)
-        count += 1
-    assert count > 2
 
 
 def test_changelogs_are_transient_where_asked(emulator: Emulator, database: str) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from adapters.warehouses.changerows import Stamp
-from adapters.warehouses.snowflake import compare, control, modes, quarantine, sql
+from adapters.warehouses.snowflake import checkpoints, compare, control, modes, quarantine, sql
 from adapters.warehouses.snowflake.files import FORMAT_OPTIONS
 from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
@@ -76,9 +76,9 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
         *sql.copy_files(sql.changelog(target()), sql.changelog_columns(KEYLESS), "20260103-0a1b", ["1.p", "2.p"]),
     ),
     "checkpoint": lambda: (
-        control.create_checkpoint(FIRST),
-        control.move_checkpoint(FIRST, NEXT),
-        control.note_idle(NEXT),
+        checkpoints.create_checkpoint(FIRST),
+        checkpoints.move_checkpoint(FIRST, NEXT),
+        checkpoints.note_idle(NEXT),
     ),
     "control": lambda: (
         control.write_states("shop", [state("a")]),

@@ -1,0 +1,124 @@
+"""The checkpoint of each group: a row in a tiny table of its own, moved by compare-and-set, and an idle comment on it.
+
+When which of them is written is told in ``load`` and ``warehouse``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from adapters.warehouses.snowflake import sql
+from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote, stored
+from adapters.warehouses.snowflake.types import BOUND_INSTANT, INSTANT
+from pipeline.domain.checkpoint import Checkpoint
+from pipeline.domain.naming import PIPELINE
+from pipeline.domain.position import Position
+
+_INTEGER = "NUMBER(38,0)"
+_CHECKPOINT = {"position": "VARCHAR", "load": _INTEGER, "epoch": _INTEGER, "at": INSTANT}
+
+
+@attrs.frozen
+class Recorded:
+    """A group's checkpoint as it is kept: in the row, which loads move, and in the comment, which idle moves write.
+
+    A comment is metadata and needs no warehouse. What holds is the ``newest`` of both.
+    """
+
+    row: Checkpoint
+    comment: Checkpoint | None = None
+
+    @property
+    def newest(self) -> Checkpoint:
+        """The one of the farther position; at the same position the later one."""
+        comment = self.comment
+        if comment is None or comment.epoch != self.row.epoch or not comment.position.covers(self.row.position):
+            return self.row
+        is_later = comment.position != self.row.position or comment.load > self.row.load
+        return comment if is_later else self.row
+
+
+def checkpoint_table(group: str) -> str:
+    """The tiny table that has a group's checkpoint, for it alone: an UPDATE of a shared one would queue all loads."""
+    return qualified(PIPELINE, _checkpoint_name(group))
+
+
+def read_checkpoint(session: Session, group: str) -> Recorded | None:
+    """The group's checkpoint; None if it was never begun.
+
+    Both statements have one text as long as nothing changes and bind nothing: the first is metadata, and the second is
+    answered from the result cache while the row stands, so that no warehouse has to wake up (P12).
+    """
+    name = stored(_checkpoint_name(group))
+    found = session.named_rows(Statement(f"SHOW TABLES LIKE {literal(name)} IN SCHEMA {quote(PIPELINE)}"))
+    comments = [str(row["comment"] or "") for row in found if row["name"] == name]
+    if not comments:
+        return None
+    rows = session.rows(Statement(f"SELECT {columns(_CHECKPOINT)} FROM {checkpoint_table(group)}"))
+    if not rows:
+        return None
+    position, load, epoch, at = rows[0]
+    row = Checkpoint(group, Position.decode(position), load=int(load), epoch=int(epoch), at=at.astimezone(UTC))
+    return Recorded(row, _from_comment(group, comments[0]))
+
+
+def create_checkpoint(checkpoint: Checkpoint) -> Statement:
+    """Make a group's table with its first checkpoint at once; fails if it is there."""
+    values = (
+        f"{literal(checkpoint.position.encode())}::VARCHAR",
+        f"{checkpoint.load}::{_INTEGER}",
+        f"{checkpoint.epoch}::{_INTEGER}",
+        f"{literal(sql.instant(checkpoint.at))}::{INSTANT}",
+    )
+    named = ", ".join(f"{value} AS {quote(name)}" for value, name in zip(values, _CHECKPOINT, strict=True))
+    return Statement(f"CREATE TABLE {checkpoint_table(checkpoint.group)} AS\nSELECT {named}")
+
+
+def move_checkpoint(row: Checkpoint, checkpoint: Checkpoint) -> Statement:
+    """Compare and set: changes no row if the row is not ``row`` any more (P4)."""
+    return Statement(
+        f"""UPDATE {checkpoint_table(row.group)}
+SET {quote("position")} = ?, {quote("load")} = ?, {quote("epoch")} = ?, {quote("at")} = {BOUND_INSTANT}
+WHERE {quote("position")} = ? AND {quote("load")} = ? AND {quote("epoch")} = ?""",
+        [*_checkpoint_values(checkpoint), row.position.encode(), row.load, row.epoch],
+    )
+
+
+def note_idle(checkpoint: Checkpoint) -> Statement:
+    """Write an idle checkpoint as the table's comment."""
+    text = json.dumps(
+        {
+            "position": checkpoint.position.encode(),
+            "load": checkpoint.load,
+            "epoch": checkpoint.epoch,
+            "at": sql.instant(checkpoint.at),
+        },
+        separators=(",", ":"),
+    )
+    return Statement(f"COMMENT ON TABLE {checkpoint_table(checkpoint.group)} IS {literal(text)}")
+
+
+def _checkpoint_name(group: str) -> str:
+    return f"checkpoint_{group}"
+
+
+def _from_comment(group: str, text: str) -> Checkpoint | None:
+    if not text.startswith("{"):
+        return None
+    told: dict[str, Any] = json.loads(text)
+    return Checkpoint(
+        group,
+        Position.decode(told["position"]),
+        load=int(told["load"]),
+        epoch=int(told["epoch"]),
+        at=datetime.fromisoformat(told["at"]),
+    )
+
+
+def _checkpoint_values(checkpoint: Checkpoint) -> tuple[object, ...]:
+    return (checkpoint.position.encode(), checkpoint.load, checkpoint.epoch, sql.instant(checkpoint.at))
