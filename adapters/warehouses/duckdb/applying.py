@@ -15,6 +15,7 @@ from adapters.warehouses.duckdb import modes, sql
 from adapters.warehouses.duckdb.connection import first_row
 from adapters.warehouses.duckdb.incoming import as_json, changelog_rows, constants
 from adapters.warehouses.duckdb.modes import history
+from adapters.warehouses.duckdb.relay import Relay
 from adapters.warehouses.duckdb.sql import Statement
 from adapters.warehouses.duckdb.tables import ensure_staging
 from pipeline.domain.loading import Target, Truncation
@@ -26,6 +27,7 @@ class Applier:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._relay = Relay(connection)
         self._copied: set[str] = set()
 
     def append(self, target: Target, changes: pa.Table, stamp: Stamp) -> None:
@@ -33,6 +35,7 @@ class Applier:
         rows = changelog_rows(changes, target.schema, version=target.schema_version, stamp=stamp)
         self._register(sql.CHANGES, rows)
         self._connection.execute(sql.append_changes(target))
+        self._relay.clear()
 
     def truncate(self, target: Target, truncation: Truncation, stamp: Stamp) -> None:
         """Apply a TRUNCATE to the staging table."""
@@ -48,6 +51,7 @@ class Applier:
             self._connection.execute(history.add_held(target, sql.STATE))
         for statement in self._writes(target, state):
             self._connection.execute(statement)
+        self._relay.clear()
 
     def begin_copy(self, target: Target) -> None:
         """Empty the staging table, or in history mode begin to note what the copy holds."""
@@ -100,6 +104,5 @@ class Applier:
     def _register(self, name: str, table: pa.Table) -> None:
         """Make the table readable under ``name``, its constant columns as literals."""
         known = constants(table)
-        rows = name.strip('"') + "_rows"
-        self._connection.register(rows, table.drop_columns(list(known)))
+        rows = self._relay.put(name.strip('"') + "_rows", table.drop_columns(list(known)))
         self._connection.execute(sql.with_constants(name, rows, known))
