@@ -15,7 +15,7 @@ from adapters.warehouses.schemarecord import decode_schema, encode_schema, reada
 from adapters.warehouses.snowflake import sql
 from adapters.warehouses.snowflake.files import FORMAT, FORMAT_OPTIONS, STAGE
 from adapters.warehouses.snowflake.session import Session
-from adapters.warehouses.snowflake.statement import Statement, columns, qualified, quote, stored
+from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote, stored
 from adapters.warehouses.snowflake.types import BOUND_INSTANT, INSTANT
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts
@@ -84,11 +84,14 @@ def create_missing(session: Session) -> None:
 
 
 def read_states(session: Session, group: str | None = None) -> dict[tuple[str, str], StreamState]:
-    """The recorded states, of a group or of all, by group and stream."""
+    """The recorded states, of a group or of all, by group and stream.
+
+    Nothing is bound in what every run reads, so that the result cache can answer where nothing changed (P12).
+    """
     names = ("group", "stream", "table_name", "mode", "phase", "since", "schema_version", "arrow_schema")
-    where = f" WHERE {quote('group')} = ?" if group is not None else ""
+    where = f" WHERE {_is_of(group)}" if group is not None else ""
     text = f"SELECT {columns(names)} FROM {own('streams')}{where} ORDER BY {columns(('group', 'stream'))}"
-    rows = session.rows(Statement(text, [group] if group is not None else []))
+    rows = session.rows(Statement(text))
     return {(row[0], row[1]): _state(*row[1:]) for row in rows}
 
 
@@ -177,9 +180,9 @@ def read_changed(session: Session, group: str, load: int) -> frozenset[str]:
 LEFT JOIN {own("streams")} AS s ON s.{quote("group")} = l.{quote("group")} AND s.{quote("stream")} = l.{quote("stream")}
 LEFT JOIN {own("copies")} AS c
     ON c.{quote("table_name")} = s.{quote("table_name")} AND c.{quote("load")} = l.{quote("load")}
-WHERE l.{quote("group")} = ? AND l.{quote("load")} > ? AND l.{quote("stream")} IS NOT NULL
+WHERE l.{_is_of(group)} AND l.{quote("load")} > {load} AND l.{quote("stream")} IS NOT NULL
     AND (l.{quote("changelog_count")} > 0 OR c.{quote("load")} IS NOT NULL)"""
-    return frozenset(row[0] for row in session.rows(Statement(text, [group, load])))
+    return frozenset(row[0] for row in session.rows(Statement(text)))
 
 
 def note_copy(table: str, load: int, at: datetime) -> Statement:
@@ -197,8 +200,8 @@ WHERE {quote("table_name")} = ? ORDER BY {quote("load")}"""
 
 def read_transformed(session: Session, group: str) -> int:
     """The load that marts were built up to, -1 if never."""
-    text = f"SELECT COALESCE(MAX({quote('load')}), -1) FROM {own('transforms')} WHERE {quote('group')} = ?"
-    return int(session.rows(Statement(text, [group]))[0][0])
+    text = f"SELECT COALESCE(MAX({quote('load')}), -1) FROM {own('transforms')} WHERE {_is_of(group)}"
+    return int(session.rows(Statement(text))[0][0])
 
 
 def write_transformed(group: str, load: int) -> Statement:
@@ -214,7 +217,7 @@ WHEN NOT MATCHED THEN INSERT ({columns(TABLES["transforms"])}) VALUES (s.{quote(
 
 def is_intended(session: Session, group: str) -> bool:
     """Whether ``intend`` was recorded."""
-    return bool(session.rows(Statement(f"SELECT 1 FROM {own('intentions')} WHERE {quote('group')} = ?", [group])))
+    return bool(session.rows(Statement(f"SELECT 1 FROM {own('intentions')} WHERE {_is_of(group)}")))
 
 
 def intend(group: str) -> Statement:
@@ -224,6 +227,10 @@ def intend(group: str) -> Statement:
 SELECT ? WHERE NOT EXISTS (SELECT 1 FROM {own("intentions")} WHERE {quote("group")} = ?)""",
         [group, group],
     )
+
+
+def _is_of(group: str) -> str:
+    return f"{quote('group')} = {literal(group)}"
 
 
 def _state(

@@ -59,10 +59,11 @@ def mend(sessions: Sessions) -> None:
     session = sessions.get()
     names = session.named_rows(Statement(f"SHOW OBJECTS IN SCHEMA {quote(naming.STAGING)}"))
     kinds = {str(row["name"]): str(row["kind"]) for row in names}
-    for (group, _), state in control.read_states(session).items():
-        wanted = "VIEW" if state.mode is Mode.APPEND else "TABLE"
-        if kinds.get(stored(state.table)) != wanted:
-            rebuild(sessions, group, target_of(state))
+    text = f"SELECT {columns(('group', 'stream', 'table_name', 'mode'))} FROM {control.own('streams')} ORDER BY 1, 2"
+    for group, stream, table, mode in session.rows(Statement(text)):
+        wanted = "VIEW" if mode == Mode.APPEND.value else "TABLE"
+        if kinds.get(stored(table)) != wanted:
+            rebuild(sessions, group, target_of(control.read_states(session, group)[group, stream]))
 
 
 @attrs.frozen
