@@ -181,12 +181,6 @@ def _remove(cursor: Any, match: re.Match[str]) -> Any:
     return answer(cursor, "SELECT 'removed' AS result")
 
 
-def _move_table(cursor: Any, match: re.Match[str]) -> Any:
-    """A table can be renamed into another schema."""
-    cursor._duck_conn.execute(f"CREATE TABLE {match[2]} AS SELECT * FROM {match[1]}; DROP TABLE {match[1]}")
-    return answer(cursor, "SELECT 'renamed' AS status")
-
-
 #: SHOW TABLES tells comments.
 _COMMENT = """coalesce((
     SELECT comment FROM _fs_global._fs_information_schema._fs_tables_ext
@@ -198,6 +192,5 @@ _DDL = re.compile(r"(CREATE|ALTER|DROP|COMMENT)\b", re.IGNORECASE)
 _SPECIALS: dict[re.Pattern[str], Callable[[Any, re.Match[str]], Any]] = {
     re.compile(r"SHOW\s+TRANSACTIONS\s*$", re.IGNORECASE): transactions.show,
     re.compile(r"SELECT\s+SYSTEM\$ABORT_TRANSACTION\((\d+)\)\s*$", re.IGNORECASE): transactions.abort,
-    re.compile(r'ALTER TABLE ("\w+"\."\w+") RENAME TO ("\w+"\."\w+")$'): _move_table,
     re.compile(r"REMOVE\s+@(\S+?)/?\s*$", re.IGNORECASE): _remove,
 }

@@ -41,16 +41,15 @@ def file_columns(schema: pa.Schema, *, data: StreamSchema | None = None) -> tupl
     return tuple(FileColumn(field.name, field.type, json=field.name in documents) for field in schema)
 
 
-def reading(columns: Sequence[FileColumn]) -> str:
-    """The expressions of a SELECT over a file that give its columns under their names."""
-    return ", ".join(
-        f"{_read(column, f'$1:c{number}')} AS {quote(column.name)}" for number, column in enumerate(columns)
-    )
+def reading(columns: Sequence[FileColumn]) -> tuple[str, ...]:
+    """The expressions over a file that give its columns, in order."""
+    return tuple(_read(column, f"$1:c{number}") for number, column in enumerate(columns))
 
 
 def from_file(columns: Sequence[FileColumn], path: str) -> str:
     """A SELECT over one staged file, ``path`` being its place within the stage."""
-    return f"SELECT {reading(columns)}\nFROM {STAGE}/{path} (FILE_FORMAT => '{FORMAT}')"
+    named = (f"{text} AS {quote(column.name)}" for text, column in zip(reading(columns), columns, strict=True))
+    return f"SELECT {', '.join(named)}\nFROM {STAGE}/{path} (FILE_FORMAT => '{FORMAT}')"
 
 
 def as_file(table: pa.Table, columns: Sequence[FileColumn]) -> pa.Table:

@@ -109,13 +109,14 @@ def _pieces(session: Session, target: Target, piece_rows: int) -> Iterator[pa.Ta
 
 def _show(session: Session, maker: Maker, group: str, target: Target) -> None:
     work, staging = sql.work_table(target), sql.staging(target)
+    names = columns([*target.schema.names, *sql.METADATA])
     if maker.kind(naming.STAGING, target.table) == "TABLE":
-        names = columns([*target.schema.names, *sql.METADATA])
         with session.transaction():
             session.execute(Statement(f"DELETE FROM {staging}"))
             session.execute(Statement(f"INSERT INTO {staging} ({names})\nSELECT {names} FROM {work}"))
             session.execute(control.set_mode(group, target.stream, target.mode))
         return
     session.execute(Statement(f"DROP VIEW IF EXISTS {staging}"))
-    session.execute(Statement(f"ALTER TABLE {work} RENAME TO {staging}"))
+    # made with its rows in it, and made here: a table that is moved gets none of the grants on future tables
+    session.execute(Statement(f"CREATE TABLE {staging} AS\nSELECT {names} FROM {work}"))
     session.execute(control.set_mode(group, target.stream, target.mode))

@@ -131,7 +131,7 @@ def copy_files(table: str, layout: Sequence[FileColumn], folder: str, files: Seq
     return tuple(
         Statement(
             f"""COPY INTO {table} ({columns(column.name for column in layout)})
-FROM (SELECT {reading(layout)}
+FROM (SELECT {", ".join(reading(layout))}
 FROM {STAGE}/{folder}/)
 FILES = ({", ".join(map(literal, files[start : start + FILES_AT_A_TIME]))})
 FILE_FORMAT = (FORMAT_NAME = '{FORMAT}') ON_ERROR = ABORT_STATEMENT PURGE = FALSE"""

@@ -60,10 +60,10 @@ def test_each_column_is_read_by_its_place_and_shown_by_its_name() -> None:
         FileColumn("at", pa.timestamp("us", "UTC")),
     ]
     assert reading(columns) == (
-        '$1:c0::NUMBER(38,0) AS "ID", '
-        "PARSE_JSON($1:c1::VARCHAR, 'd') AS \"DOC\", "
-        'PARSE_JSON($1:c2::VARCHAR)::ARRAY AS "TAGS", '
-        '$1:c3::TIMESTAMP_NTZ(6)::TIMESTAMP_TZ(6) AS "AT"'
+        "$1:c0::NUMBER(38,0)",
+        "PARSE_JSON($1:c1::VARCHAR, 'd')",
+        "PARSE_JSON($1:c2::VARCHAR)::ARRAY",
+        "$1:c3::TIMESTAMP_NTZ(6)::TIMESTAMP_TZ(6)",
     )
     assert showing(columns) == '"ID", TO_JSON("DOC") AS "DOC", TO_JSON("TAGS") AS "TAGS", "AT"'
 
