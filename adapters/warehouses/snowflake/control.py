@@ -6,7 +6,7 @@ groups do not wait for each other; what is updated (states, marts) changes rarel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import attrs
@@ -17,13 +17,14 @@ from adapters.warehouses.snowflake.files import FORMAT, FORMAT_OPTIONS, STAGE
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote, stored
 from adapters.warehouses.snowflake.types import BOUND_INSTANT, INSTANT
-from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.checkpoint import Phase, StreamState
 from pipeline.domain.counts import StreamCounts
+from pipeline.domain.loading import Target
 from pipeline.domain.naming import PIPELINE, SCHEMAS
 from pipeline.domain.position import Position
 from pipeline.domain.stream import Mode
 
-_COUNTS = tuple(field.name for field in attrs.fields(StreamCounts))
+COUNTS = tuple(field.name for field in attrs.fields(StreamCounts))
 _INTEGER = "NUMBER(38,0)"
 
 #: Created by ``setup``. ``copies`` tells which loads copied a stream anew; ``loads`` has a row per stream and load, and
@@ -51,7 +52,7 @@ TABLES: dict[str, dict[str, str]] = {
         "seconds": "FLOAT",
         "statement_count": _INTEGER,
         "stream": "VARCHAR",
-        **dict.fromkeys(_COUNTS, _INTEGER),
+        **dict.fromkeys(COUNTS, _INTEGER),
     },
     "transforms": {"group": "VARCHAR", "load": _INTEGER},
 }
@@ -89,7 +90,7 @@ def read_states(session: Session, group: str | None = None) -> dict[tuple[str, s
     Nothing is bound in what every run reads, so that the result cache can answer where nothing changed (P12).
     """
     names = ("group", "stream", "table_name", "mode", "phase", "since", "schema_version", "arrow_schema")
-    where = f" WHERE {_is_of(group)}" if group is not None else ""
+    where = f" WHERE {is_of(group)}" if group is not None else ""
     text = f"SELECT {columns(names)} FROM {own('streams')}{where} ORDER BY {columns(('group', 'stream'))}"
     rows = session.rows(Statement(text))
     return {(row[0], row[1]): _state(*row[1:]) for row in rows}
@@ -135,56 +136,6 @@ def set_mode(group: str, stream: str, mode: Mode) -> Statement:
     )
 
 
-def write_audit(
-    checkpoint: Checkpoint, seconds: float, counts: Mapping[str, StreamCounts], *, statement_count: int
-) -> Statement:
-    """Write the audit rows of a load, whose transaction has so many statements, this one included."""
-    at = sql.instant(checkpoint.at)
-    head = (checkpoint.group, checkpoint.load, checkpoint.position.encode(), at, seconds, statement_count)
-    told: list[tuple[str | None, StreamCounts]] = [*counts.items()] or [(None, StreamCounts())]
-    rows = [(*head, stream, *attrs.astuple(count)) for stream, count in told]
-    places = ", ".join(BOUND_INSTANT if name == "at" else "?" for name in TABLES["loads"])
-    listed = ",\n".join([f"({places})"] * len(rows))
-    return Statement(
-        f"INSERT INTO {own('loads')} ({columns(TABLES['loads'])})\nVALUES {listed}",
-        [value for row in rows for value in row],
-    )
-
-
-def read_audit(session: Session, group: str, *, limit: int) -> list[dict[str, object]]:
-    """The latest loads, newest first."""
-    text = f"""SELECT {columns(name for name in TABLES["loads"] if name != "group")}
-FROM {own("loads")} WHERE {quote("group")} = ?
-QUALIFY DENSE_RANK() OVER (ORDER BY {quote("load")} DESC) <= ? ORDER BY {quote("load")} DESC, {quote("stream")}"""
-    loads: dict[int, dict[str, object]] = {}
-    streams: dict[int, dict[str, StreamCounts]] = {}
-    for load, position, at, seconds, statement_count, stream, *counts in session.rows(Statement(text, [group, limit])):
-        number = int(load)
-        counted = streams.setdefault(number, {})
-        loads[number] = {
-            "load": number,
-            "position": position,
-            "at": _utc(at),
-            "seconds": float(seconds),
-            "statement_count": int(statement_count),
-            "counts": counted,
-        }
-        if stream is not None:
-            counted[stream] = StreamCounts(*map(int, counts))
-    return list(loads.values())
-
-
-def read_changed(session: Session, group: str, load: int) -> frozenset[str]:
-    """The streams that loads after number ``load`` wrote to, or copied anew."""
-    text = f"""SELECT DISTINCT l.{quote("stream")} FROM {own("loads")} AS l
-LEFT JOIN {own("streams")} AS s ON s.{quote("group")} = l.{quote("group")} AND s.{quote("stream")} = l.{quote("stream")}
-LEFT JOIN {own("copies")} AS c
-    ON c.{quote("table_name")} = s.{quote("table_name")} AND c.{quote("load")} = l.{quote("load")}
-WHERE l.{_is_of(group)} AND l.{quote("load")} > {load} AND l.{quote("stream")} IS NOT NULL
-    AND (l.{quote("changelog_count")} > 0 OR c.{quote("load")} IS NOT NULL)"""
-    return frozenset(row[0] for row in session.rows(Statement(text)))
-
-
 def note_copy(table: str, load: int, at: datetime) -> Statement:
     """Record that a load copied a stream anew."""
     text = f"INSERT INTO {own('copies')} ({columns(TABLES['copies'])}) VALUES (?, ?, {BOUND_INSTANT})"
@@ -195,12 +146,25 @@ def read_copies(session: Session, table: str) -> list[tuple[int, datetime]]:
     """The loads that copied a stream anew, in order."""
     text = f"""SELECT {columns(("load", "at"))} FROM {own("copies")}
 WHERE {quote("table_name")} = ? ORDER BY {quote("load")}"""
-    return [(int(load), _utc(at)) for load, at in session.rows(Statement(text, [table]))]
+    return [(int(load), utc(at)) for load, at in session.rows(Statement(text, [table]))]
+
+
+def note_migration(target: Target, phrase: str) -> Statement:
+    """Record a step of a migration, once for each version."""
+    table, names = own("migrations"), columns(TABLES["migrations"])
+    step = [target.table, target.schema_version, phrase]
+    return Statement(
+        f"""INSERT INTO {table} ({names})
+SELECT ?, ?, ?, CURRENT_TIMESTAMP()::{INSTANT} WHERE NOT EXISTS (
+    SELECT 1 FROM {table} WHERE {quote("table_name")} = ? AND {quote("schema_version")} = ? AND {quote("change")} = ?
+)""",
+        [*step, *step],
+    )
 
 
 def read_transformed(session: Session, group: str) -> int:
     """The load that marts were built up to, -1 if never."""
-    text = f"SELECT COALESCE(MAX({quote('load')}), -1) FROM {own('transforms')} WHERE {_is_of(group)}"
+    text = f"SELECT COALESCE(MAX({quote('load')}), -1) FROM {own('transforms')} WHERE {is_of(group)}"
     return int(session.rows(Statement(text))[0][0])
 
 
@@ -217,7 +181,7 @@ WHEN NOT MATCHED THEN INSERT ({columns(TABLES["transforms"])}) VALUES (s.{quote(
 
 def is_intended(session: Session, group: str) -> bool:
     """Whether ``intend`` was recorded."""
-    return bool(session.rows(Statement(f"SELECT 1 FROM {own('intentions')} WHERE {_is_of(group)}")))
+    return bool(session.rows(Statement(f"SELECT 1 FROM {own('intentions')} WHERE {is_of(group)}")))
 
 
 def intend(group: str) -> Statement:
@@ -229,7 +193,8 @@ SELECT ? WHERE NOT EXISTS (SELECT 1 FROM {own("intentions")} WHERE {quote("group
     )
 
 
-def _is_of(group: str) -> str:
+def is_of(group: str) -> str:
+    """The condition that a row is a group's."""
     return f"{quote('group')} = {literal(group)}"
 
 
@@ -247,5 +212,6 @@ def _state(
     )
 
 
-def _utc(at: datetime) -> datetime:
+def utc(at: datetime) -> datetime:
+    """An instant as the service gives it, in UTC."""
     return at.astimezone(UTC)

@@ -21,7 +21,7 @@ import attrs
 import pyarrow as pa
 
 from adapters.warehouses.changerows import Stamp, changelog_rows
-from adapters.warehouses.snowflake import checkpoints, control, modes, quarantine, sql
+from adapters.warehouses.snowflake import audit, checkpoints, control, modes, quarantine, sql
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement
@@ -143,9 +143,7 @@ class SnowflakeLoad:
                 session.execute(statement)
             seconds = time.monotonic() - self._started
             statement_count = len(statements) + _FRAME_COUNT
-            session.execute(
-                control.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count)
-            )
+            session.execute(audit.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count))
         except BaseException:
             self._abandon(session)
             raise

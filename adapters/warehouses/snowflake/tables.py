@@ -14,7 +14,7 @@ import attrs
 import pyarrow as pa
 
 from adapters.warehouses.snowflake import control, sql
-from adapters.warehouses.snowflake.renames import rename_in_rows
+from adapters.warehouses.snowflake.renames import rename_in_rows, renames_of
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.statement import Statement, literal, qualified, quote, stored
 from adapters.warehouses.snowflake.types import INSTANT, alters_in_place, column_type, is_document, sql_type
@@ -57,8 +57,9 @@ class Maker:
                 self._create(target)
                 self._record(target, "create")
             for change in migration.changes:
+                self._record(target, _phrase(change))  # first, or nobody would know that there is something to undo
                 self._alter(target, change)
-                self._record(target, _phrase(change))
+            rename_in_rows(self.session, target, renames_of(migration.changes))
             if target.mode is Mode.APPEND:
                 self.ensure_staging(target)
 
@@ -134,8 +135,6 @@ class Maker:
         schemas = (naming.CHANGELOG,) if target.mode is Mode.APPEND else (naming.CHANGELOG, naming.STAGING)
         for schema in schemas:
             self._alter_table(qualified(schema, target.table), self.columns(schema, target.table), change)
-        if isinstance(change, RenameColumn):
-            rename_in_rows(self.session, target, change.name, change.column.name)
 
     def _alter_table(self, table: str, found: dict[str, str], change: SchemaChange) -> None:
         match change:
@@ -171,17 +170,7 @@ class Maker:
         return self.transient and table.startswith(f"{quote(naming.CHANGELOG)}.")
 
     def _record(self, target: Target, phrase: str) -> None:
-        table = control.own("migrations")
-        names = ", ".join(map(quote, control.TABLES["migrations"]))
-        self.session.execute(
-            Statement(
-                f"""INSERT INTO {table} ({names})
-SELECT ?, ?, ?, CURRENT_TIMESTAMP()::{INSTANT} WHERE NOT EXISTS (
-    SELECT 1 FROM {table} WHERE {quote("table_name")} = ? AND {quote("schema_version")} = ? AND {quote("change")} = ?
-)""",
-                [target.table, target.schema_version, phrase, target.table, target.schema_version, phrase],
-            )
-        )
+        self.session.execute(control.note_migration(target, phrase))
 
     def _run(self, text: str) -> None:
         self.session.execute(Statement(text))

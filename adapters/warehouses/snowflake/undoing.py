@@ -1,8 +1,7 @@
 """Undoes migrations that no load recorded, since a run died in between, so that tables are what their state says (D10).
 
-What has to be done is decided by the domain's ``renaming``. Nothing here is one transaction, so its order makes it safe
-to be interrupted: a migration renames in the changelog first, and undoing one does that last; until then the changelog
-shows that there is something left to undo.
+What has to be done is decided by the domain's ``renaming``, and told for each table by the places of its columns, so
+that it may be interrupted anywhere and done again. Names within rows are one transaction, which is noted (``renames``).
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from adapters.warehouses.snowflake import control, sql
-from adapters.warehouses.snowflake.renames import rename_in_rows
+from adapters.warehouses.snowflake.renames import undo_in_rows
 from adapters.warehouses.snowflake.statement import Statement, quote, stored
 from adapters.warehouses.snowflake.tables import Maker
 from pipeline.domain import naming
@@ -42,15 +41,12 @@ JOIN {migrations} AS m ON m.{quote("table_name")} = s.{quote("table_name")}
 
 def _undo(maker: Maker, target: Target) -> None:
     kept = _as_stored(target.schema)
-    _, renames = undone(_data_columns(maker, naming.CHANGELOG, target), kept)
-    actual = {stored(name): name for name in target.schema.names}
-    for rename in renames:
-        rename_in_rows(maker.session, target, rename.name, actual.get(rename.column.name, rename.column.name))
-    if target.mode is not Mode.APPEND:
-        _undo_table(maker, naming.STAGING, target, kept)
+    undo_in_rows(maker.session, target)
     _undo_table(maker, naming.CHANGELOG, target, kept)
     if target.mode is Mode.APPEND:
         maker.ensure_staging(target)
+    else:
+        _undo_table(maker, naming.STAGING, target, kept)
 
 
 def _undo_table(maker: Maker, schema: str, target: Target, kept: StreamSchema) -> None:

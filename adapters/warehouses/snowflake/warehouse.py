@@ -11,7 +11,17 @@ from typing import TypeVar
 import pyarrow as pa
 
 from adapters.warehouses.changerows import as_changelog
-from adapters.warehouses.snowflake import checkpoints, compare, control, inspection, quarantine, rebuild, sql, uploading
+from adapters.warehouses.snowflake import (
+    audit,
+    checkpoints,
+    compare,
+    control,
+    inspection,
+    quarantine,
+    rebuild,
+    sql,
+    uploading,
+)
 from adapters.warehouses.snowflake.checkpoints import Recorded
 from adapters.warehouses.snowflake.files import FileColumn, file_columns, showing, shown
 from adapters.warehouses.snowflake.load import SnowflakeLoad, fenced
@@ -188,11 +198,11 @@ class SnowflakeWarehouse:
 
     def audit(self, group: str, *, limit: int = 20) -> list[dict[str, object]]:
         """The latest loads."""
-        return self._before_setup(lambda session: control.read_audit(session, group, limit=limit), [])
+        return self._before_setup(lambda session: audit.read_audit(session, group, limit=limit), [])
 
     def changed_since(self, group: str, load: int) -> frozenset[str]:
         """The streams that later loads changed."""
-        return self._before_setup(lambda session: control.read_changed(session, group, load), frozenset())
+        return self._before_setup(lambda session: audit.read_changed(session, group, load), frozenset())
 
     def transformed(self, group: str) -> int:
         """The load that marts are built up to."""

@@ -19,11 +19,15 @@ from tests.conformance.warehouse_ground import (
     create,
     following,
     load,
+    snapshot_of,
     target_for,
 )
 from tests.support.emulator import Emulator
 from tests.support.statement_order import complaints
 from tests.support.told import Log
+
+#: What changes something.
+_CHANGES = r"^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|MERGE)"
 
 
 def _migrations() -> dict[str, Migration]:
@@ -66,7 +70,7 @@ def test_a_migration_interrupted_anywhere_goes_on_where_it_stopped(emulator: Emu
             )
         if expected is not None:
             # the statement after ``count`` others of the migration is ended by somebody
-            emulator.fault(fresh, pattern=r"^(CREATE|ALTER|DROP|INSERT|UPDATE|MERGE)", kind="killed", skip=count)
+            emulator.fault(fresh, pattern=_CHANGES, kind="killed", skip=count)
         try:
             made.migrate([migration])
             interrupted = False
@@ -89,6 +93,40 @@ def test_a_migration_interrupted_anywhere_goes_on_where_it_stopped(emulator: Emu
     assert count > 3
 
 
+@pytest.mark.parametrize("name", ["add", "swap", "widen"])
+@pytest.mark.parametrize("where", ["migrate", "undo"])
+def test_an_interrupted_migration_is_undone_by_setup_and_so_is_an_interrupted_undoing(
+    emulator: Emulator, name: str, where: str
+) -> None:
+    migration, count, is_done = _migrations()[name], 0, False
+    while not is_done:
+        database = emulator.new_database()
+        made = build("warehouse", emulator.options(database))
+        made.setup()
+        made.begin(FIRST)
+        create(made, target_for())
+        log = Log()
+        load(made, target_for(), [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))])
+        told = snapshot_of(made, target_for())
+        if where == "undo":
+            made.migrate([migration])
+        emulator.fault(database, pattern=_CHANGES, kind="killed", skip=count)
+        try:
+            if where == "undo":
+                made.setup()
+            else:
+                made.migrate([migration])
+            is_done = True
+        except PipelineError:
+            made.setup()
+        if where == "undo" or not is_done:
+            assert snapshot_of(made, target_for()) == told, f"interrupted after {count} statements"
+        made.close()
+        emulator.drop(database)
+        count += 1
+    assert count > 2
+
+
 @pytest.mark.parametrize(
     ("before", "after"), [(Mode.APPEND, Mode.MIRROR), (Mode.MIRROR, Mode.APPEND), (Mode.MIRROR, Mode.HISTORY)]
 )
@@ -100,7 +138,7 @@ def test_a_rebuild_interrupted_anywhere_is_put_right_by_setup(emulator: Emulator
         made.setup()
         made.begin(FIRST)
         load(made, create(made, target_for(before)), [Log().insert(id=1, name="a")])
-        emulator.fault(database, pattern=r"^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)", kind="killed", skip=count)
+        emulator.fault(database, pattern=_CHANGES, kind="killed", skip=count)
         try:
             made.rebuild(GROUP, target_for(after))
             is_done = True

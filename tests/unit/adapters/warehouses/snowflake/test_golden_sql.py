@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from adapters.warehouses.changerows import Stamp
-from adapters.warehouses.snowflake import checkpoints, compare, control, modes, quarantine, sql
+from adapters.warehouses.snowflake import audit, checkpoints, compare, control, modes, quarantine, sql
 from adapters.warehouses.snowflake.files import FORMAT_OPTIONS
 from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
@@ -84,8 +84,8 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
         control.write_states("shop", [state("a")]),
         control.write_states("shop", [state("a"), state("b")]),
         control.set_mode("shop", "a", Mode.HISTORY),
-        control.write_audit(NEXT, 1.5, {"a": StreamCounts(1, 1), "b": StreamCounts()}, statement_count=8),
-        control.write_audit(NEXT, 1.5, {}, statement_count=4),
+        audit.write_audit(NEXT, 1.5, {"a": StreamCounts(1, 1), "b": StreamCounts()}, statement_count=8),
+        audit.write_audit(NEXT, 1.5, {}, statement_count=4),
         control.note_copy("shop__a", 12, NEXT.at),
         control.write_transformed("shop", 12),
         control.intend("shop"),
