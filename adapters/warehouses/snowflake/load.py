@@ -145,7 +145,7 @@ class SnowflakeLoad:
             statement_count = len(statements) + _FRAME_COUNT
             session.execute(audit.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count))
         except BaseException:
-            self._abandon(session)
+            session.roll_back()
             raise
         self._commit(session)
 
@@ -154,7 +154,7 @@ class SnowflakeLoad:
             session.execute(Statement("COMMIT"))
         except PipelineError as error:
             if error.facts.get("error_class") == "ProgrammingError":  # the service's own word that it did not commit
-                self._abandon(session)
+                session.roll_back()
                 raise
             # whether it did can only be read once the transaction is over: the next session sees to that first
             self._sessions.forget(in_transaction=True)
@@ -167,11 +167,6 @@ class SnowflakeLoad:
         except BaseException:
             self._sessions.forget(in_transaction=True)
             raise
-
-    def _abandon(self, session: Session) -> None:
-        session.roll_back()
-        if not session.is_usable:
-            self._sessions.forget(in_transaction=True)
 
     def _apply_state(self, uploads: Uploads, target: Target, state: pa.Table) -> None:
         file: StateFile = state_file(target.schema, state)

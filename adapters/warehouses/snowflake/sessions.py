@@ -40,7 +40,9 @@ class Sessions:
         that what is read next is not changed by them any more.
         """
         with self._turn:
-            if self._kept is None or not self._kept.is_usable:
+            if self._kept is not None and not self._kept.is_usable:
+                self.forget(in_transaction=True)  # it could not even roll back
+            if self._kept is None:
                 session = open_session(self.options, tag=self._tag)
                 try:
                     self._settle(session)
