@@ -36,8 +36,13 @@ BEGUN = Checkpoint("shop", Position({"lsn": 0}), load=0, epoch=0, at=AT)
 
 #: Opens the file as another program would, says so, and holds it until its input ends.
 HOLDER = """
-import sys, duckdb
-connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reader")
+import sys, time, duckdb
+for _ in range(200):
+    try:
+        connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reader")
+        break
+    except duckdb.IOException:  # held between loads that may follow each other at once
+        time.sleep(0.01)
 print("open", flush=True)
 sys.stdin.read()
 connection.close()
