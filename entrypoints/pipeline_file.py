@@ -18,6 +18,7 @@ from entrypoints.folders import packaged_folder
 from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, Unresolved, has_reference, resolve, written_secret
 from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES
+from entrypoints.schedule import parse_schedule
 from entrypoints.schema_check import definition, faults, options, schema
 from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, texts
 from entrypoints.yaml_file import YamlFile, read_yaml
@@ -116,9 +117,23 @@ class _Reader:
             transform=transform,
             transform_every_s=every_s,
             limits=self._limits(sections),
-            schedule=sections.get("schedule"),
+            schedule=self._schedule(sections),
             description=str(sections.get("description", "")).strip(),
         )
+
+    def _schedule(self, sections: Mapping[str, Any]) -> str | None:
+        """The schedule in words; how the DAG is run is otherwise ``airflow``'s, but which streams it names is known
+        here.
+        """
+        wanted = _mapping(sections.get("airflow")).get("verify")
+        known = list(_mapping(sections.get("streams")))
+        for name in wanted if isinstance(wanted, list) else ():
+            if name not in known:
+                self._add("airflow.verify", f"names {name}, which is no stream of this file", nearest(str(name), known))
+        try:
+            return parse_schedule(sections.get("schedule")).text
+        except ValueError:
+            return None  # the schema has said so
 
     def _source(self, sections: Mapping[str, Any]) -> SystemSpec:
         content = sections.get("source")

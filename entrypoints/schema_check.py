@@ -16,6 +16,7 @@ import jsonschema
 from jsonschema.exceptions import ValidationError
 
 from entrypoints.problems import nearest
+from entrypoints.schedule import parse_schedule
 from entrypoints.units import byte_count, seconds
 
 #: A wrong key or value: path inside the checked part, what is wrong, and what to do.
@@ -149,6 +150,9 @@ _FORM_WORDS = {
     "size": "is {given}; write a size such as 512KB, 64MB or 1GB",
     "name": "is {given}; a name starts with a letter and has letters, digits and _ only, at most 63",
     "slot": "is {given}; such a name has lower-case letters, digits and _ only, at most 63",
+    "schedule": "is {given}; write a cron expression such as '*/10 * * * *', a preset such as @hourly, @continuous, "
+    "@changes, {{every: 15m}} or {{assets: [shop/marts/fct_orders]}}",
+    "layer": "is {given}; a layer is a folder below the project's models: letters, digits, _, - and / only",
     "re2": "is not a regular expression that RE2 takes (no look-around, no back-references)",
 }
 
@@ -185,6 +189,8 @@ def _is_re2(value: object) -> bool:
 _FORMATS = jsonschema.FormatChecker(formats=())
 _FORMATS.checks("duration")(_takes(lambda value: seconds(value) if isinstance(value, str) else None))
 _FORMATS.checks("size")(_takes(lambda value: byte_count(value) if isinstance(value, str) else None))
+_FORMATS.checks("schedule")(_takes(parse_schedule))
+_FORMATS.checks("layer")(_matches(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"))
 _FORMATS.checks("name")(_matches(r"[A-Za-z][A-Za-z0-9_]{0,62}"))
 _FORMATS.checks("slot")(_matches(r"[a-z0-9_]{1,63}"))
 _FORMATS.checks("re2")(_is_re2)

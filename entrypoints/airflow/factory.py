@@ -1,7 +1,7 @@
-"""One Airflow DAG for each pipeline file: load, then transform.
+"""One Airflow DAG for each pipeline file.
 
-Parsing stays cheap and its outcome stable: only names, schedules and descriptions are read here; settings, secrets and
-drivers are a task's affair (see ``tasks``), and so is telling what is wrong with a file.
+Parsing stays cheap and its outcome stable: only what ``header`` reads is known here; settings, secrets and drivers are
+a task's affair (see ``tasks``), and so is telling what is wrong with a file. Which tasks there are is ``graph``'s.
 """
 
 from __future__ import annotations
@@ -11,89 +11,89 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
-import yaml
-
+from entrypoints.airflow.header import Header, read_headers
 from entrypoints.folders import locate
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, Param
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
-_RETRIES = 3
-_RETRY_DELAY = timedelta(minutes=1)
-
-
-@attrs.frozen
-class Header:
-    """What a DAG needs to know of a pipeline file."""
-
-    name: str
-    path: Path
-    schedule: str | None
-    description: str
-    has_transform: bool
+_TAG = "pipeline"
 
 
 def build_dags(config_dir: Path | None = None) -> dict[str, DAG]:
     """A DAG for each file in ``<config_dir>/pipelines``, by DAG id, which is the pipeline's name."""
     folder, _ = locate(config_dir, os.environ)
-    return {header.name: _dag(header, folder) for header in read_headers(folder)}
+    return {header.name: build_dag(header, folder) for header in read_headers(folder)}
 
 
-def read_headers(config_dir: Path) -> tuple[Header, ...]:
-    """The headers of all pipeline files in order of name. A file that cannot be read gets one too: its load task then
-    fails with what is wrong.
-    """
-    return tuple(_header(path) for path in sorted((config_dir / "pipelines").glob("*.yaml")))
-
-
-def _header(path: Path) -> Header:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        content = None
-    sections = content if isinstance(content, dict) else {}
-    schedule = sections.get("schedule")
-    return Header(
-        name=path.stem,
-        path=path,
-        schedule=schedule if isinstance(schedule, str) else None,
-        description=str(sections.get("description") or "").strip(),
-        has_transform="transform" in sections,
-    )
-
-
-def _dag(header: Header, config_dir: Path) -> DAG:
-    from airflow.providers.standard.operators.python import PythonOperator
+def build_dag(header: Header, config_dir: Path) -> DAG:
+    """The DAG of one pipeline; at most one run of it at a time."""
     from airflow.sdk import DAG
 
+    from entrypoints.airflow.graph import add_tasks
+    from entrypoints.airflow.scheduling import airflow_schedule
+
+    wanted = header.orchestration
     with DAG(
         dag_id=header.name,
         description=header.description or None,
-        schedule=header.schedule,
+        doc_md=documentation(header),
+        schedule=airflow_schedule(header.schedule),
         start_date=_START,
         catchup=False,
         max_active_runs=1,
-        tags=["pipeline"],
-        default_args={"retries": _RETRIES, "retry_delay": _RETRY_DELAY, "retry_exponential_backoff": True},
+        tags=sorted({_TAG, *wanted.tags}),
+        params=_params(header),
+        default_args={
+            "owner": wanted.owner,
+            "pool": wanted.pool,
+            "retries": wanted.retries,
+            "retry_delay": timedelta(seconds=wanted.retry_delay_s),
+            "retry_exponential_backoff": True,
+            "execution_timeout": None if wanted.timeout_s is None else timedelta(seconds=wanted.timeout_s),
+        },
     ) as dag:
-        arguments = [str(header.path), str(config_dir)]
-        loaded = PythonOperator(task_id="load", python_callable=load, op_args=arguments)
-        if header.has_transform:
-            loaded >> PythonOperator(task_id="transform", python_callable=transform, op_args=arguments)
+        add_tasks(header, config_dir)
     return dag
 
 
-def load(path: str, config_dir: str) -> dict[str, object]:
-    """The task that loads; see ``tasks``."""
-    from entrypoints.airflow.tasks import load_pipeline
+def documentation(header: Header) -> str:
+    """What the UI shows of the pipeline, as Markdown."""
+    listed = [f"| `{stream}` | {mode} |" for stream, mode in header.streams]
+    starts = header.schedule.text or "by hand"
+    lines = [
+        header.description or f"The pipeline {header.name}.",
+        "",
+        f"Source `{header.source}`; starts: `{starts}`; file `{header.path.name}`.",
+    ]
+    if header.orchestration.service:
+        lines += ["", "Loaded by a service that runs `stream`; this DAG watches it and builds behind it."]
+    if listed:
+        lines += ["", "| stream | mode |", "|---|---|", *listed]
+    return "\n".join(lines)
 
-    return load_pipeline(Path(path), Path(config_dir))
 
+def _params(header: Header) -> dict[str, Param]:
+    from airflow.sdk import Param
 
-def transform(path: str, config_dir: str) -> dict[str, object]:
-    """The task that builds marts; see ``tasks``."""
-    from entrypoints.airflow.tasks import transform_pipeline
-
-    return transform_pipeline(Path(path), Path(config_dir))
+    streams = [stream for stream, _ in header.streams]
+    params = {
+        "dry_run": Param(False, type="boolean", description="Only tell what a run would do."),
+        "resync": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            examples=streams,
+            description="Streams to copy again from the source.",
+        ),
+    }
+    if header.has_transform:
+        params["full_refresh"] = Param(False, type="boolean", description="Build every model anew, all of its rows.")
+    if header.orchestration.service:
+        params["take_over"] = Param(
+            header.orchestration.take_over,
+            type="boolean",
+            description="Load by this run if the service does not.",
+        )
+    return params

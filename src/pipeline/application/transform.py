@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 
+import attrs
+
 from pipeline.application.session import Session
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import ConfigError, PipelineError
@@ -15,35 +17,59 @@ from pipeline.ports.transformer import TransformResult
 _POLL_S = 0.2
 
 
+@attrs.frozen
+class Pending:
+    """What marts have not been built from: ``streams`` (None: everything that the pipeline selects), as of ``load``."""
+
+    streams: tuple[str, ...] | None
+    load: int
+
+
 def transform(
     session: Session, *, streams: Collection[str] | None = None, full_refresh: bool = False
 ) -> TransformResult:
     """Build and test what is downstream of ``streams`` (None: everything the pipeline selects)."""
-    if session.transformer is None:
-        raise ConfigError(
-            "this pipeline has no transform section",
-            where=f"pipeline {session.pipeline.name}",
-            hint="Add `transform: {kind: dbt}` to its file.",
-        )
-    tables = None if streams is None else sorted(spec.table for spec in session.specs(streams))
     checkpoint = session.warehouse.checkpoint(session.group)
     is_complete = streams is None or _changed(session) <= set(streams)
-    result = session.transformer.build(tables, full_refresh=full_refresh)
-    if is_complete and not result.failed and checkpoint is not None:
-        session.warehouse.set_transformed(session.group, checkpoint.load)
-    _report(session, result)
-    return result
+    pending = Pending(None if streams is None else tuple(streams), checkpoint.load if checkpoint else -1)
+    settles = is_complete and checkpoint is not None
+    return build(session, pending, full_refresh=full_refresh, settles=settles)
 
 
 def transform_changed(session: Session) -> TransformResult | None:
     """Build what is downstream of the streams that changed since marts were last built, whoever loaded them; None if
     nothing did (P12).
     """
+    pending = pending_transform(session)
+    return None if pending is None else build(session, pending)
+
+
+def pending_transform(session: Session) -> Pending | None:
+    """What has changed since marts were last built, whoever loaded it; None if nothing has (P12)."""
+    checkpoint = session.warehouse.checkpoint(session.group)
     changed = _changed(session)
-    if not changed:
+    if not changed or checkpoint is None:
         return None
     is_first = session.warehouse.transformed(session.group) < 0
-    return transform(session, streams=None if is_first else changed)
+    return Pending(None if is_first else tuple(sorted(changed)), checkpoint.load)
+
+
+def build(session: Session, pending: Pending, *, full_refresh: bool = False, settles: bool = True) -> TransformResult:
+    """Build and test what is pending. ``settles``: if all of it is good, it is not pending any more; where it is built
+    in parts, that is for the last of them.
+    """
+    if session.transformer is None:
+        raise ConfigError(
+            "this pipeline has no transform section",
+            where=f"pipeline {session.pipeline.name}",
+            hint="Add `transform: {kind: dbt}` to its file.",
+        )
+    tables = None if pending.streams is None else sorted(spec.table for spec in session.specs(pending.streams))
+    result = session.transformer.build(tables, full_refresh=full_refresh)
+    if settles and not result.failed:
+        session.warehouse.set_transformed(session.group, pending.load)
+    _report(session, result)
+    return result
 
 
 def _changed(session: Session) -> frozenset[str]:

@@ -16,6 +16,8 @@ from entrypoints.demo.shop import count_rows, create_shop
 
 ROOT = Path(__file__).parents[3]
 
+SHOP_TASKS = ["decide", "load", "check", "build_staging", "build_marts", "verify", "publish"]
+
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
@@ -98,40 +100,83 @@ def run_dag(name: str, environment: Mapping[str, str]) -> tuple[object, str]:
     return json.loads(line.removeprefix("RESULT ")), output
 
 
-def test_dags_follow_the_pipeline_files_the_same_at_every_parse(environment: dict[str, str]) -> None:
-    program = """
-import json, sys
+SCHEDULES = ("'*/10 * * * *'", "'@daily'", "'@continuous'", "{every: 5m}", "{assets: [shop/marts/fct_orders]}")
+
+PARSE = """
+import json, sys, time
+connected = []
+sys.addaudithook(lambda event, arguments: connected.append(event) if event == "socket.connect" else None)
 from entrypoints.airflow import dags
-first = {name: dag for name, dag in vars(dags).items() if type(dag).__name__ == "DAG"}
 from airflow.serialization.serialized_objects import DagSerialization
 from entrypoints.airflow.factory import build_dags
-again = build_dags()
-same = all(DagSerialization.to_dict(dag) == DagSerialization.to_dict(again[name]) for name, dag in first.items())
+from pathlib import Path
+
+def serialized(folder):
+    return {name: DagSerialization.to_dict(dag) for name, dag in build_dags(folder).items()}
+
+first = {name: dag for name, dag in vars(dags).items() if type(dag).__name__ == "DAG"}
+hundred = Path(sys.argv[1])
+started = time.process_time()
+build_dags(hundred)
+seconds = time.process_time() - started
 heavy = sorted({"duckdb", "psycopg", "adbc_driver_manager", "dbt", "snowflake", "dynaconf"} & set(sys.modules))
 shape = {
     name: [[task.task_id for task in dag.topological_sort()], dag.max_active_runs, dag.schedule]
     for name, dag in first.items()
 }
-print("RESULT", json.dumps({"dags": shape, "same": same, "heavy": heavy}))
+shop = first["shop"]
+same = serialized(None) == {name: DagSerialization.to_dict(dag) for name, dag in first.items()}
+same_hundred = serialized(hundred) == serialized(hundred)
+print("RESULT", json.dumps({
+    "dags": shape, "same": [same, same_hundred], "heavy": heavy, "connected": connected, "seconds": seconds,
+    "schedules": sorted({
+        str([asset.uri for asset in dag.schedule] if isinstance(dag.schedule, list) else dag.schedule)
+        for dag in build_dags(hundred).values()
+    }),
+    "shop": [shop.owner, sorted(shop.tags), sorted(shop.params), shop.doc_md.splitlines()[0]],
+}))
 """
+
+
+def test_dags_follow_the_pipeline_files_the_same_at_every_parse(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    shop = (ROOT / "config" / "pipelines" / "shop.yaml").read_text()
+    for number in range(100):
+        text = f"schedule: {SCHEDULES[number % len(SCHEDULES)]}\n{shop}"
+        (tmp_path / "pipelines" / f"shop_{number:03}.yaml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", PARSE, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     [line] = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")] or [done.stderr]
-    assert json.loads(line.removeprefix("RESULT ")) == {
+    found = json.loads(line.removeprefix("RESULT "))
+    assert found.pop("seconds") < 1.0
+    assert found == {
         "dags": {
-            "away": [["load"], 1, None],
-            "broken": [["load"], 1, None],
-            "shop": [["load", "transform"], 1, None],
+            "away": [["decide", "load", "check"], 1, None],
+            "broken": [["decide", "load", "check"], 1, None],
+            "shop": [SHOP_TASKS, 1, None],
         },
-        "same": True,
+        "same": [True, True],
         "heavy": [],
+        "connected": [],
+        "schedules": ["*/10 * * * *", "0:05:00", "@continuous", "@daily", "['pipeline://shop/marts/fct_orders']"],
+        "shop": [
+            "pipeline",
+            ["demo", "pipeline"],
+            ["dry_run", "full_refresh", "resync"],
+            "The demo's shop, from PostgreSQL into DuckDB, with dbt marts behind it.",
+        ],
     }
 
 
 def test_the_shop_is_loaded_and_its_marts_are_built(migrated: dict[str, str], shop: str) -> None:
     result, output = run_dag("shop", migrated)
-    assert result == {"state": "success", "tasks": {"load": "success", "transform": "success"}}, output[-4000:]
+    assert result == {"state": "success", "tasks": dict.fromkeys(SHOP_TASKS, "success")}, output[-4000:]
     import duckdb
 
     home = Path(migrated["AIRFLOW_HOME"]).parent
@@ -144,7 +189,10 @@ def test_the_shop_is_loaded_and_its_marts_are_built(migrated: dict[str, str], sh
 
 def test_a_file_that_is_wrong_fails_at_once_and_says_why(migrated: dict[str, str]) -> None:
     result, output = run_dag("broken", migrated)
-    assert result == {"state": "failed", "tasks": {"load": "failed"}}
+    assert result == {
+        "state": "failed",
+        "tasks": {"decide": "success", "load": "failed", "check": "upstream_failed"},
+    }
     assert "source.kind: is postgras; allowed: postgres" in output
 
 
@@ -155,11 +203,12 @@ def test_a_source_that_is_away_is_left_to_the_retries_and_its_password_stays_sec
 import os
 from pathlib import Path
 from airflow.sdk.exceptions import AirflowFailException
-from entrypoints.airflow.factory import build_dags, load
+from entrypoints.airflow.factory import build_dags
+from entrypoints.airflow.graph import perform
 task = build_dags()["away"].get_task("load")
 folder = Path(os.environ["PIPELINE_CONFIG_DIR"])
 try:
-    load(str(folder / "pipelines" / "away.yaml"), str(folder))
+    perform("load", str(folder / "pipelines" / "away.yaml"), str(folder), params={})
 except Exception as error:
     print("RESULT", task.retries, isinstance(error, AirflowFailException), error.__cause__, error)
 """

@@ -140,7 +140,7 @@ batch: {age: 10 parsecs, rows: 0}
 warehouse: {kind: duckdb, pathh: x}
 warehouse: {kind: duckdb, pathh: x}
 """
-    allowed = "description, schedule, source, warehouse, transform, batch, streams"
+    allowed = "description, schedule, airflow, source, warehouse, transform, batch, streams"
     assert problems(settings, text) == [
         f"1 sorce: is not known here; allowed: {allowed}|Did you mean source?",
         "2 source.dsn: holds a secret that is written out|Put it into an environment variable or a file, and write "
@@ -348,3 +348,33 @@ def test_a_pipeline_goes_to_snowflake_by_its_warehouse_section_alone(tmp_path: P
     on_snowflake = load_pipeline(str(path), settings, environment=environment).spec
     assert attrs.evolve(on_snowflake, warehouse=on_duckdb.warehouse) == on_duckdb
     assert on_snowflake.warehouse.kind == "snowflake"
+
+
+def test_what_is_wrong_about_its_dag_is_told_with_the_rest(settings: Settings) -> None:
+    text = """\
+source: {kind: postgres, dsn: "${CRM_DSN}"}
+schedule: "60 * * * *"
+streams: {people: }
+airflow:
+  retries: -1
+  timeout: soon
+  layers: ["../x"]
+  verify: [peple]
+  polls: 5s
+"""
+    assert problems(settings, text) == [
+        "2 schedule: is 60 * * * *; write a cron expression such as '*/10 * * * *', a preset such as @hourly, "
+        "@continuous, @changes, {every: 15m} or {assets: [shop/marts/fct_orders]}|",
+        "5 airflow.retries: is -1; it must be 0 or more|",
+        "6 airflow.timeout: is soon; write a duration such as 200ms, 10s, 1m30s, 2h or 1d|",
+        "7 airflow.layers.0: is ../x; a layer is a folder below the project's models: "
+        "letters, digits, _, - and / only|",
+        "8 airflow.verify: names peple, which is no stream of this file|Did you mean people?",
+        "9 airflow.polls: is not known here|Did you mean poll?",
+    ]
+
+
+def test_a_schedule_is_told_in_words(settings: Settings) -> None:
+    base = "source: {kind: postgres, dsn: '${CRM_DSN}'}\nstreams: {people: }\n"
+    assert load(settings, f"{base}schedule: {{every: 15m}}\n", CRM_DSN=DSN).spec.schedule == "every 900 s"
+    assert load(settings, base, CRM_DSN=DSN).spec.schedule is None

@@ -6,9 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-from entrypoints.airflow.factory import Header, read_headers
+import attrs
+import pytest
+
+from entrypoints.airflow.factory import documentation
+from entrypoints.airflow.graph import after_load, build_tasks
+from entrypoints.airflow.header import Header, Orchestration, read_header, read_headers
+from entrypoints.schedule import Schedule, ScheduleKind
 
 ROOT = Path(__file__).parents[4]
+
+
+def header(text: str, folder: Path) -> Header:
+    path = folder / "crm.yaml"
+    path.write_text(text)
+    return read_header(path)
 
 
 def test_every_pipeline_file_has_a_header_even_a_broken_one(tmp_path: Path) -> None:
@@ -16,20 +28,90 @@ def test_every_pipeline_file_has_a_header_even_a_broken_one(tmp_path: Path) -> N
     folder.mkdir()
     (folder / "b.yaml").write_text("streams: [a\n")
     (folder / "a.yaml").write_text(
-        "description: ' People. '\nschedule: '@hourly'\nsource: {dsn: '${A_DSN}'}\ntransform: {}\n"
+        "description: ' People. '\nschedule: '@hourly'\nsource: {dsn: '${A_DSN}', name: hr}\ntransform: {}\n"
+        "streams: {people: {mode: history}, notes: }\n"
     )
     (folder / "c.yaml").write_text("schedule: 5\n")
     assert read_headers(tmp_path) == (
-        Header("a", folder / "a.yaml", "@hourly", "People.", has_transform=True),
-        Header("b", folder / "b.yaml", None, "", has_transform=False),
-        Header("c", folder / "c.yaml", None, "", has_transform=False),
+        Header(
+            "a",
+            folder / "a.yaml",
+            "hr",
+            schedule=Schedule(ScheduleKind.CRON, cron="@hourly"),
+            description="People.",
+            streams=(("people", "history"), ("notes", "mirror")),
+            has_transform=True,
+        ),
+        Header("b", folder / "b.yaml", "b"),
+        Header("c", folder / "c.yaml", "c"),
+    )
+
+
+def test_everything_that_can_be_said_of_its_dag_is_taken(tmp_path: Path) -> None:
+    found = header(
+        "streams: {people: , notes: }\n"
+        "airflow: {owner: crm-team, tags: [crm], pool: crm_file, retries: 5, retry_delay: 10s, timeout: 1h,\n"
+        "  deadline: 2h, wait: 30s, poll: 1s, layers: [staging, marts/sales], verify: rotate, approve: false,\n"
+        "  approve_rows: 5, service: true, take_over: true}\n",
+        tmp_path,
+    )
+    assert found.orchestration == Orchestration(
+        owner="crm-team",
+        tags=("crm",),
+        pool="crm_file",
+        retries=5,
+        retry_delay_s=10.0,
+        timeout_s=3600.0,
+        deadline_s=7200.0,
+        wait_s=30.0,
+        poll_s=1.0,
+        layers=("staging", "marts/sales"),
+        verify=("people", "notes"),
+        rotates=True,
+        approve=False,
+        approve_rows=5,
+        service=True,
+        take_over=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "[]",
+        "{owner: 1, tags: x, pool: '', retries: -1, retry_delay: soon, timeout: true, layers: {}, verify: all}",
+        "{approve: 'yes', approve_rows: true, service: 1, take_over: 'true', poll: 0, verify: none}",
+    ],
+)
+def test_what_is_wrong_counts_as_left_out(section: str, tmp_path: Path) -> None:
+    assert header(f"streams: {{people: }}\nairflow: {section}\n", tmp_path).orchestration == Orchestration()
+
+
+def test_dbt_has_one_task_or_one_for_each_layer(tmp_path: Path) -> None:
+    plain = header("transform: {}\n", tmp_path)
+    layered = attrs.evolve(plain, orchestration=Orchestration(layers=("staging", "marts/sales")))
+    assert build_tasks(plain) == ("build",)
+    assert build_tasks(layered) == ("build_staging", "build_marts_sales")
+    assert build_tasks(attrs.evolve(layered, has_transform=False)) == ()
+    assert [after_load(header("{}", tmp_path)), after_load(layered)] == ["check", "build_staging"]
+
+
+def test_the_documentation_is_that_of_the_file(tmp_path: Path) -> None:
+    found = header(
+        "description: The CRM.\nschedule: {every: 5m}\nsource: {name: office}\n"
+        "streams: {people: {mode: history}, notes: }\n",
+        tmp_path,
+    )
+    assert documentation(found) == (
+        "The CRM.\n\nSource `office`; starts: `every 300 s`; file `crm.yaml`.\n\n"
+        "| stream | mode |\n|---|---|\n| `people` | history |\n| `notes` | mirror |"
     )
 
 
 def test_parsing_needs_no_driver_and_no_settings() -> None:
     heavy = ("adbc_driver_manager", "dbt", "duckdb", "dynaconf", "jsonschema", "psycopg", "pyarrow", "snowflake")
     program = (
-        "import sys\nfrom pathlib import Path\nfrom entrypoints.airflow.factory import read_headers\n"
+        "import sys\nfrom pathlib import Path\nfrom entrypoints.airflow.header import read_headers\n"
         f"read_headers(Path('config'))\nprint(sorted(set({heavy!r}) & set(sys.modules)))"
     )
     done = subprocess.run(
