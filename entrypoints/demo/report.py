@@ -65,7 +65,7 @@ class Report:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for field in rows.schema:
             is_number = pa.types.is_integer(field.type) or pa.types.is_decimal(field.type)
-            table.add_column(field.name, justify="right" if is_number else "left", no_wrap=True)
+            table.add_column(field.name.lower(), justify="right" if is_number else "left", no_wrap=True)
         for row in rows.to_pylist():
             table.add_row(*(_cell(value) for value in row.values()))
         self._print(table)
