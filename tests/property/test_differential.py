@@ -20,6 +20,7 @@ from tests.support.emulator import Emulator
 from tests.support.generator import History, histories
 from tests.support.profiles import examples
 from tests.support.statement_order import complaints
+from tests.support.tables import content_of_equal_zeros
 
 #: Opens an empty warehouse.
 Opening = Callable[[], AbstractContextManager[Warehouse]]
@@ -76,12 +77,15 @@ def test_rows_compare_equal_to_the_source_and_to_nothing_else(history: History) 
         differential.check_comparing(model, duckdb, history)
 
 
+# The emulator's engine writes no value that equals the old one, so that 0.0 stays where -0.0 takes its place.
+
+
 @pytest.mark.slow
 @examples(6)
 @given(history=histories())
 def test_the_same_loads_make_the_same_tables_on_snowflake(on_snowflake: Opening, history: History) -> None:
     with _pair(history, on_snowflake) as (model, snowflake):
-        differential.check_loads(model, snowflake, history)
+        differential.check_loads(model, snowflake, history, told=content_of_equal_zeros)
 
 
 @pytest.mark.slow
@@ -89,7 +93,7 @@ def test_the_same_loads_make_the_same_tables_on_snowflake(on_snowflake: Opening,
 @given(history=histories())
 def test_a_rebuild_on_snowflake_makes_what_direct_loads_made(on_snowflake: Opening, history: History) -> None:
     with _pair(history, on_snowflake) as (model, snowflake):
-        differential.check_rebuilds(model, snowflake, history)
+        differential.check_rebuilds(model, snowflake, history, told=content_of_equal_zeros)
 
 
 @pytest.mark.slow
