@@ -6,6 +6,7 @@ is in ``warehouse_modes``; values, names, quarantine and comparing in ``warehous
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import attrs
@@ -138,6 +139,25 @@ class WarehouseConformance(WarehouseSuite):
         with pytest.raises(Fenced):
             stale.idle(FIRST, following(FIRST))
         assert snapshot_of(stale, target) == before
+
+    def test_what_another_thread_asks_for_marts_does_not_touch_an_open_load(self, warehouse: Warehouse) -> None:
+        target = create(warehouse, target_for())
+        log = Log()
+        first = load(warehouse, target, [log.insert(id=1, name="a")])
+        second = following(first)
+
+        def build_marts() -> bool:
+            seen = warehouse.checkpoint(GROUP), warehouse.changed_since(GROUP, warehouse.transformed(GROUP))
+            warehouse.set_transformed(GROUP, first.load)
+            return seen in [(first, frozenset({"people"})), (second, frozenset({"people"}))]
+
+        with ThreadPoolExecutor(1) as pool:
+            with warehouse.load(first, second) as opened:
+                is_one_or_the_other = pool.submit(build_marts)
+                opened.commit({})
+            assert is_one_or_the_other.result()
+        load(warehouse, target, [log.insert(id=2, name="b")], after=second)
+        assert (warehouse.checkpoint(GROUP), warehouse.transformed(GROUP)) == (following(second), first.load)
 
     def test_a_group_that_was_never_begun_is_fenced(self, warehouse: Warehouse) -> None:
         unknown = attrs.evolve(FIRST, group="unknown")

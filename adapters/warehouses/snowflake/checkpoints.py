@@ -6,6 +6,7 @@ When which of them is written is told in ``load`` and ``warehouse``.
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,13 @@ class Recorded:
             return self.row
         is_later = comment.position != self.row.position or comment.load > self.row.load
         return comment if is_later else self.row
+
+
+class Known(threading.local):
+    """What the present thread knows of each group's checkpoint: what another thread reads meanwhile may be older."""
+
+    def __init__(self) -> None:
+        self.recorded: dict[str, Recorded] = {}
 
 
 def checkpoint_table(group: str) -> str:

@@ -1,4 +1,4 @@
-"""The one session that a warehouse keeps, opened when it is needed and again when it was lost.
+"""The sessions that a warehouse keeps, one for each thread, opened when needed and again when one was lost.
 
 What a session can do is ``session``'s.
 """
@@ -26,31 +26,26 @@ _OPEN_TRANSACTIONS = Statement("SHOW TRANSACTIONS")
 
 
 class Sessions:
-    """Opens, keeps and replaces the session. Used by one thread at a time, as a warehouse is."""
+    """Opens, keeps and replaces sessions. A thread gets one of its own, since a transaction is its session's: nothing
+    that is asked meanwhile in another thread becomes part of it, sees what it did, or ends it.
+    """
 
     def __init__(self, options: SnowflakeOptions, *, tag: str = "") -> None:
         self.options = options
         self._tag = tag
-        self._kept: Session | None = None
+        self._kept: dict[threading.Thread, Session] = {}
         self._lost: set[int] = set()
-        self._turn = threading.RLock()
+        self._turn = threading.Lock()
 
     def get(self) -> Session:
-        """The session, signed in. Before a new one is handed out, transactions that a lost one left open are ended, so
-        that what is read next is not changed by them any more.
+        """The thread's session, signed in. Before a new one is handed out, transactions that lost ones left open are
+        ended, so that what is read next is not changed by them any more.
         """
-        with self._turn:
-            if self._kept is not None and not self._kept.is_usable:
-                self.forget(in_transaction=True)  # it could not even roll back
-            if self._kept is None:
-                session = open_session(self.options, tag=self._tag)
-                try:
-                    self._settle(session)
-                except BaseException:
-                    session.close()
-                    raise
-                self._kept = session
-            return self._kept
+        kept = self._kept.get(threading.current_thread())
+        if kept is not None and not kept.is_usable:
+            self.forget(in_transaction=True)  # it could not even roll back
+            kept = None
+        return kept or self._open()
 
     def call(self, work: Callable[[Session], _Result]) -> _Result:
         """Do something that may be done twice: once more with a new session if the one at hand turns out to be lost."""
@@ -72,26 +67,44 @@ class Sessions:
         return self.call(begin)
 
     def forget(self, *, in_transaction: bool = False) -> None:
-        """Part with the session; ``in_transaction`` says that it may have left a transaction open."""
+        """Part with the thread's session; ``in_transaction`` says that it may have left a transaction open."""
         with self._turn:
-            session, self._kept = self._kept, None
-            if session is not None:
-                if in_transaction:
-                    self._lost.add(session.id)
-                session.close()
+            session = self._kept.pop(threading.current_thread(), None)
+            if session is not None and in_transaction:
+                self._lost.add(session.id)
+        if session is not None:
+            session.close()
 
     def close(self) -> None:
-        """Sign out; safe to call twice."""
-        self.forget()
+        """Sign out, in every thread's name; safe to call twice."""
+        self._close_those(lambda thread: True)
+
+    def _open(self) -> Session:
+        self._close_those(lambda thread: not thread.is_alive())
+        session = open_session(self.options, tag=self._tag)
+        try:
+            self._settle(session)
+        except BaseException:
+            session.close()
+            raise
+        with self._turn:
+            self._kept[threading.current_thread()] = session
+        return session
+
+    def _close_those(self, is_done: Callable[[threading.Thread], bool]) -> None:
+        with self._turn:
+            sessions = [self._kept.pop(thread) for thread in list(self._kept) if is_done(thread)]
+        for session in sessions:
+            session.close()
 
     def _settle(self, session: Session) -> None:
         """Abort what sessions that were lost left open, and wait until it is gone: a COMMIT may be under way."""
         deadline = time.monotonic() + SETTLE_S
-        while self._lost:
+        while lost := frozenset(self._lost):
             rows = session.named_rows(_OPEN_TRANSACTIONS)
-            open_ones = [int(row["id"]) for row in rows if int(row["session"]) in self._lost]
+            open_ones = [int(row["id"]) for row in rows if int(row["session"]) in lost]
             if not open_ones:
-                self._lost.clear()
+                self._lost -= lost
                 return
             if time.monotonic() >= deadline:
                 raise WarehouseUnreachable(

@@ -1,4 +1,4 @@
-"""Snowflake as a warehouse: one session, signed in when it is needed, and files on a stage of its own.
+"""Snowflake as a warehouse: a session for each thread, signed in when needed, and files on a stage of its own.
 
 The SQL is in ``sql``, ``modes`` and ``control``, a load's transaction in ``load``.
 """
@@ -22,7 +22,7 @@ from adapters.warehouses.snowflake import (
     sql,
     uploading,
 )
-from adapters.warehouses.snowflake.checkpoints import Recorded
+from adapters.warehouses.snowflake.checkpoints import Known, Recorded
 from adapters.warehouses.snowflake.files import FileColumn, file_columns, showing, shown
 from adapters.warehouses.snowflake.load import SnowflakeLoad, fenced
 from adapters.warehouses.snowflake.options import SnowflakeOptions
@@ -57,7 +57,7 @@ class SnowflakeWarehouse:
     def __init__(self, options: SnowflakeOptions, *, tag: str = "") -> None:
         self._options = options
         self._sessions = Sessions(options, tag=tag)
-        self._recorded: dict[str, Recorded] = {}
+        self._known = Known()
 
     @property
     def name(self) -> str:
@@ -219,7 +219,11 @@ class SnowflakeWarehouse:
     def close(self) -> None:
         """Sign out."""
         self._sessions.close()
-        self._recorded.clear()
+        self._known = Known()
+
+    @property
+    def _recorded(self) -> dict[str, Recorded]:
+        return self._known.recorded
 
     def _maker(self) -> Maker:
         return Maker(self._sessions.get(), transient=self._options.transient_changelogs)

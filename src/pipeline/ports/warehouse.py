@@ -90,6 +90,11 @@ class Warehouse(Protocol):
     """A warehouse. Built without connecting. The embedded one holds its file only during a call (or while a ``Load``
     is open), so that dbt and readers get in between.
 
+    One thread loads. Another one may meanwhile build marts: ``checkpoint``, ``changed_since``, ``transformed`` and
+    ``set_transformed`` may be called there at any time. They tell what is committed, or wait for an open load to end;
+    they are no part of it, neither its commit nor its failure changes what they did, and they do not change what the
+    loading thread goes on from.
+
     All methods may raise ``WarehouseUnreachable`` (retry helps) and ``WarehouseError``. After any error the
     transaction is rolled back.
     """
