@@ -41,7 +41,7 @@ def _build_source(spec: PipelineSpec) -> Source:
 
 def _build_warehouse(spec: PipelineSpec) -> Warehouse:
     module = _module(WAREHOUSES, spec.warehouse, role="warehouse")
-    warehouse: Warehouse = module.build(spec.warehouse.name, spec.warehouse.options)
+    warehouse: Warehouse = module.build(spec.warehouse.name, spec.warehouse.options, pipeline=spec.name)
     return warehouse
 
 

@@ -24,7 +24,7 @@ SETTINGS: dict[str, str | None] = {
 }
 
 
-def build(name: str, options: Mapping[str, object]) -> DuckDBWarehouse:
+def build(name: str, options: Mapping[str, object], *, pipeline: str = "") -> DuckDBWarehouse:
     """The warehouse in the file that the option ``path`` names; nothing is opened yet.
 
     ``memory_limit``, ``threads`` and ``temp_directory`` are DuckDB's settings; ``wait_s`` is how long to wait for a

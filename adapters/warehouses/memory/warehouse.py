@@ -27,7 +27,7 @@ from pipeline.ports.warehouse import Comparison
 _STORES: dict[str, Store] = {}
 
 
-def build(name: str, options: Mapping[str, object]) -> MemoryWarehouse:
+def build(name: str, options: Mapping[str, object], *, pipeline: str = "") -> MemoryWarehouse:
     """A memory warehouse; those of one process with the same option ``store`` hold the same tables."""
     shared = options.get("store")
     store = Store() if shared is None else _STORES.setdefault(str(shared), Store())

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 
 
-def build(name: str, options: Mapping[str, object]) -> SnowflakeWarehouse:
-    """The warehouse that the options name; nothing is connected yet, and the connector is not even imported.
+def build(name: str, options: Mapping[str, object], *, pipeline: str = "") -> SnowflakeWarehouse:
+    """The warehouse that the options name; nothing is connected yet, and the connector is not even imported. The query
+    history shows for which pipeline it works.
 
     Raises ``ConfigError`` for options that are wrong, ``Missing`` without the connector.
     """
@@ -27,4 +28,4 @@ def build(name: str, options: Mapping[str, object]) -> SnowflakeWarehouse:
         )
     from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 
-    return SnowflakeWarehouse(parsed, tag=name)
+    return SnowflakeWarehouse(parsed, pipeline=pipeline)

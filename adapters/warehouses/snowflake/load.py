@@ -127,7 +127,8 @@ class SnowflakeLoad:
         with self._running() as uploads:
             statements = [*self._copies(uploads), *self._statements]
             if self._states:
-                statements.append(control.write_states(self._checkpoint.group, self._states.values()))
+                states = control.write_states(self._checkpoint.group, self._states.values())
+                statements.append(self._told(states))
             uploads.wait()
             self._run(statements, counts)
             self._on_commit()
@@ -135,15 +136,16 @@ class SnowflakeLoad:
         self._end()
 
     def _run(self, statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
-        session = self._sessions.begin()
+        session = self._sessions.begin(self._told(Statement("BEGIN")))
         try:
-            if session.execute(checkpoints.move_checkpoint(self._row, self._checkpoint)) != 1:
+            if session.execute(self._told(checkpoints.move_checkpoint(self._row, self._checkpoint))) != 1:
                 raise fenced(self._checkpoint.group)
             for statement in statements:
                 session.execute(statement)
             seconds = time.monotonic() - self._started
             statement_count = len(statements) + _FRAME_COUNT
-            session.execute(audit.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count))
+            row = audit.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count)
+            session.execute(self._told(row))
         except BaseException:
             session.roll_back()
             raise
@@ -151,7 +153,7 @@ class SnowflakeLoad:
 
     def _commit(self, session: Session) -> None:
         try:
-            session.execute(Statement("COMMIT"))
+            session.execute(self._told(Statement("COMMIT")))
         except PipelineError as error:
             if error.facts.get("error_class") == "ProgrammingError":  # the service's own word that it did not commit
                 session.roll_back()
@@ -178,7 +180,7 @@ class SnowflakeLoad:
         for stream in self._streams.values():
             table, layout = sql.changelog(stream.target), stream.changes.columns
             for statement in sql.copy_files(table, layout, uploads.folder, stream.changes.finish()):
-                yield self._told(stream.target, statement)
+                yield self._told(statement, stream.target)
 
     def _stream(self, uploads: Uploads, target: Target) -> _Stream:
         if target.table not in self._streams:
@@ -187,11 +189,12 @@ class SnowflakeLoad:
         return self._streams[target.table]
 
     def _note(self, target: Target, *statements: Statement) -> None:
-        self._statements += [self._told(target, statement) for statement in statements]
+        self._statements += [self._told(statement, target) for statement in statements]
 
-    def _told(self, target: Target, statement: Statement) -> Statement:
+    def _told(self, statement: Statement, target: Target | None = None) -> Statement:
         """The statement with what it belongs to, for the query history, which drops comments at the beginning."""
-        return attrs.evolve(statement, text=f"{statement.text}\n/* load {self._stamp.load}, {target.table} */")
+        of = f"load {self._stamp.load}, {target.table}" if target else f"load {self._stamp.load}"
+        return attrs.evolve(statement, text=f"{statement.text}\n/* {of} */")
 
     @contextmanager
     def _running(self) -> Iterator[Uploads]:

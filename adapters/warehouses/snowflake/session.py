@@ -117,9 +117,9 @@ class Session:
             yield cursor
 
 
-def open_session(options: SnowflakeOptions, *, tag: str = "") -> Session:
-    """Sign in, trying for up to ``retry_s`` while nobody answers. ``tag`` says what the session is for; it is added to
-    the tag that the query history shows.
+def open_session(options: SnowflakeOptions, *, pipeline: str = "") -> Session:
+    """Sign in, trying for up to ``retry_s`` while nobody answers. ``pipeline`` is the one that the session works for;
+    it is added to the tag that the query history shows.
 
     Raises ``WarehouseUnreachable``, ``WarehouseRejected`` or ``WarehouseError``.
     """
@@ -128,7 +128,9 @@ def open_session(options: SnowflakeOptions, *, tag: str = "") -> Session:
     # When something goes wrong the connector logs what it sent, values and signed addresses too (P10).
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)
     parameters = {
-        "QUERY_TAG": json.dumps({"product": PRODUCT, **({"for": tag} if tag else {})}, separators=(",", ":")),
+        "QUERY_TAG": json.dumps(
+            {"product": PRODUCT, **({"pipeline": pipeline} if pipeline else {})}, separators=(",", ":")
+        ),
         "TIMEZONE": "UTC",
         "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
         "BINARY_INPUT_FORMAT": "HEX",

@@ -30,9 +30,9 @@ class Sessions:
     that is asked meanwhile in another thread becomes part of it, sees what it did, or ends it.
     """
 
-    def __init__(self, options: SnowflakeOptions, *, tag: str = "") -> None:
+    def __init__(self, options: SnowflakeOptions, *, pipeline: str = "") -> None:
         self.options = options
-        self._tag = tag
+        self._pipeline = pipeline
         self._kept: dict[threading.Thread, Session] = {}
         self._lost: set[int] = set()
         self._turn = threading.Lock()
@@ -57,11 +57,11 @@ class Sessions:
             self.forget()
         return work(self.get())
 
-    def begin(self) -> Session:
-        """The session with a transaction begun."""
+    def begin(self, statement: Statement) -> Session:
+        """The thread's session with a transaction begun by the statement."""
 
         def begin(session: Session) -> Session:
-            session.execute(Statement("BEGIN"))
+            session.execute(statement)
             return session
 
         return self.call(begin)
@@ -81,7 +81,7 @@ class Sessions:
 
     def _open(self) -> Session:
         self._close_those(lambda thread: not thread.is_alive())
-        session = open_session(self.options, tag=self._tag)
+        session = open_session(self.options, pipeline=self._pipeline)
         try:
             self._settle(session)
         except BaseException:

@@ -54,9 +54,9 @@ LIMITS = ValueLimits(text_bytes=16 * 1024 * 1024, binary_bytes=8 * 1024 * 1024, 
 class SnowflakeWarehouse:
     """See ``pipeline.ports.warehouse.Warehouse``."""
 
-    def __init__(self, options: SnowflakeOptions, *, tag: str = "") -> None:
+    def __init__(self, options: SnowflakeOptions, *, pipeline: str = "") -> None:
         self._options = options
-        self._sessions = Sessions(options, tag=tag)
+        self._sessions = Sessions(options, pipeline=pipeline)
         self._known = Known()
 
     @property
