@@ -62,7 +62,7 @@ def upload(folder: Path, *, rounds: int) -> dict[str, Any]:
     bare, ours, sizes = [], [], []
     with Emulator() as emulator:
         options = parse("bench", {**emulator.options("BENCH"), "work_folder": str(folder)})
-        SnowflakeWarehouse(options).setup()
+        SnowflakeWarehouse(options).setup("shop")
         session = open_session(options)
         for number in range(rounds):
             bare.append(_by_the_connector(session, folder / f"bare-{number}.parquet", pieces))

@@ -46,6 +46,7 @@ from tests.conformance.warehouse_ground import (
     snapshot_of,
     state_for,
     target_for,
+    told_as_of,
 )
 from tests.support.tables import content
 from tests.support.told import Log, change_table
@@ -62,12 +63,12 @@ class WarehouseConformance(WarehouseSuite):
         target = create(warehouse, target_for())
         load(warehouse, target, [Log().insert(id=1, name="a")])
         before = snapshot_of(warehouse, target)
-        warehouse.setup()
+        warehouse.setup(GROUP)
         assert snapshot_of(warehouse, target) == before
 
     def test_an_intention_is_kept_until_it_is_looked_for(self, harness: WarehouseHarness) -> None:
         made = harness.open()
-        made.setup()
+        made.setup(GROUP)
         made.intend(GROUP)
         made.intend(GROUP)
         made.close()
@@ -89,7 +90,7 @@ class WarehouseConformance(WarehouseSuite):
 
     def test_a_position_of_many_parts_and_an_instant_come_back_as_they_were(self, harness: WarehouseHarness) -> None:
         made = harness.open()
-        made.setup()
+        made.setup(GROUP)
         at = datetime(2026, 2, 1, 12, 0, 0, 123456, tzinfo=UTC)
         checkpoint = Checkpoint("odd 'group\"", Position({"0": 2**64 - 1, "a'b": "é"}), load=3, epoch=2, at=at)
         made.begin(checkpoint)
@@ -234,7 +235,7 @@ class WarehouseConformance(WarehouseSuite):
         harness.make_foreign("shop__people")
         other = Target("orders", "shop__orders", Mode.MIRROR, PEOPLE)
         with pytest.raises(SchemaRefused):
-            warehouse.migrate([Migration(other), Migration(target_for())])
+            warehouse.migrate(FIRST, [Migration(other), Migration(target_for())])
         with pytest.raises(PipelineError):
             warehouse.rows(other)
 
@@ -273,7 +274,7 @@ class WarehouseConformance(WarehouseSuite):
         checkpoint = load(warehouse, before, [Log().insert(id=1, name="a")])
         target = target_for(mode, after, version=2)
         for _ in range(2):
-            warehouse.migrate([Migration(target, PEOPLE, (change,))])
+            checkpoint = warehouse.migrate(checkpoint, [Migration(target, PEOPLE, (change,))])
             assert warehouse.current(target).to_pylist() == [row]
         assert warehouse.changelog(target).select(after.names).to_pylist() == [row]
         added = {**row, after.key[0]: 2}
@@ -286,7 +287,7 @@ class WarehouseConformance(WarehouseSuite):
         self, warehouse: Warehouse
     ) -> None:
         target, log = create(warehouse, target_for()), Log()
-        load(
+        checkpoint = load(
             warehouse,
             target,
             [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))],
@@ -294,7 +295,7 @@ class WarehouseConformance(WarehouseSuite):
         after = StreamSchema([Column("number", pa.int64(), nullable=False), Column("label", pa.string())], ("number",))
         renamed = target_for(Mode.MIRROR, after, version=2)
         renames = (RenameColumn("id", after.columns[0]), RenameColumn("name", after.columns[1]))
-        warehouse.migrate([Migration(renamed, PEOPLE, renames)])
+        warehouse.migrate(checkpoint, [Migration(renamed, PEOPLE, renames)])
         warehouse.rebuild(GROUP, renamed)
         assert warehouse.current(renamed).to_pylist() == [{"number": 2, "label": "a"}]
 
@@ -304,26 +305,88 @@ class WarehouseConformance(WarehouseSuite):
         self, warehouse: Warehouse, harness: WarehouseHarness, mode: Mode, names: tuple[str, str]
     ) -> None:
         before, log = create(warehouse, target_for(mode)), Log()
-        load(warehouse, before, [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))])
+        changes = [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))]
+        checkpoint = load(warehouse, before, changes)
         told = snapshot_of(warehouse, before)
         wishes = [*zip(PEOPLE.columns, names, strict=True)]
         renamed = [attrs.evolve(column, name=name) for column, name in wishes]
         age = Column("age", pa.int32(), default=pa.scalar(7, pa.int32()))
         after = target_for(mode, StreamSchema([*renamed, age], key=names[:1]), version=2)
-        warehouse.migrate([Migration(after, PEOPLE, (*ordered_renames(wishes), AddColumn(age)))])
+        migration = Migration(after, PEOPLE, (*ordered_renames(wishes), AddColumn(age)))
+        assert warehouse.migrate(checkpoint, [migration]) == checkpoint
         warehouse.close()
         again = harness.open()
-        again.setup()
-        assert snapshot_of(again, before) == told
+        again.setup(GROUP)
+        assert again.checkpoint(GROUP) == checkpoint.claimed()
+        assert snapshot_of(again, before) == told_as_of(told, checkpoint.claimed())
 
     @pytest.mark.parametrize("mode", list(Mode))
     def test_a_migration_that_no_load_recorded_is_undone_by_the_next(self, warehouse: Warehouse, mode: Mode) -> None:
-        load(warehouse, create(warehouse, target_for(mode)), [Log().insert(id=1, name="a")])
+        checkpoint = load(warehouse, create(warehouse, target_for(mode)), [Log().insert(id=1, name="a")])
         for label in ("label", "legend", "name_renaming", "legend"):
             column = attrs.evolve(PEOPLE.columns[1], name=label)
             target = target_for(mode, StreamSchema([PEOPLE.columns[0], column], key=("id",)), version=2)
-            warehouse.migrate([Migration(target, PEOPLE, (RenameColumn("name", column),))])
+            checkpoint = warehouse.migrate(checkpoint, [Migration(target, PEOPLE, (RenameColumn("name", column),))])
             assert warehouse.current(target).to_pylist() == [{"id": 1, label: "a"}]
+        assert warehouse.checkpoint(GROUP) == checkpoint
+
+    def test_neither_a_start_nor_a_migration_undoes_a_migration_of_another_group(
+        self, warehouse: Warehouse, harness: WarehouseHarness
+    ) -> None:
+        target = create(warehouse, target_for())
+        checkpoint = load(warehouse, target, [Log().insert(id=1, name="a")])
+        note = Column("note", pa.string())
+        after = target_for(schema=StreamSchema([*PEOPLE.columns, note], key=("id",)), version=2)
+        warehouse.migrate(checkpoint, [Migration(after, PEOPLE, (AddColumn(note),))])
+        warehouse.close()
+        another = harness.open()
+        another.setup("other")
+        other = attrs.evolve(FIRST, group="other")
+        another.begin(other)
+        another.migrate(other, [Migration(Target("orders", "shop__orders", Mode.MIRROR, PEOPLE))])
+        another.setup("other")
+        another.close()
+        load(warehouse, after, [Log(lsn=200).insert(id=2, name="b", note="c")], after=checkpoint)
+        assert warehouse.current(after).sort_by("id").to_pylist() == [
+            {"id": 1, "name": "a", "note": None},
+            {"id": 2, "name": "b", "note": "c"},
+        ]
+
+    @pytest.mark.parametrize("by", ["setup", "migrate"])
+    def test_a_run_whose_migration_another_one_undid_loads_nothing(
+        self, warehouse: Warehouse, harness: WarehouseHarness, by: str
+    ) -> None:
+        target = create(warehouse, target_for())
+        checkpoint = load(warehouse, target, [Log().insert(id=1, name="a")])
+        note = Column("note", pa.string())
+        after = target_for(schema=StreamSchema([*PEOPLE.columns, note], key=("id",)), version=2)
+        warehouse.migrate(checkpoint, [Migration(after, PEOPLE, (AddColumn(note),))])
+        another = harness.open()
+        if by == "setup":
+            another.setup(GROUP)
+        else:
+            other = Target("orders", "shop__orders", Mode.MIRROR, PEOPLE)
+            assert another.migrate(checkpoint, [Migration(other)]) == checkpoint.claimed()
+        with pytest.raises(Fenced):
+            load(warehouse, after, [Log(lsn=200).insert(id=2, name="b", note="c")], after=checkpoint)
+        load(another, target, [Log(lsn=200).insert(id=2, name="b")], after=checkpoint.claimed())
+        assert another.current(target).sort_by("id").to_pylist() == [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+        another.close()
+
+    def test_a_run_that_another_one_overtook_undoes_nothing(
+        self, warehouse: Warehouse, harness: WarehouseHarness
+    ) -> None:
+        target = create(warehouse, target_for())
+        checkpoint = load(warehouse, target, [Log().insert(id=1, name="a")])
+        stale, note = harness.open(), Column("note", pa.string())
+        after = target_for(schema=StreamSchema([*PEOPLE.columns, note], key=("id",)), version=2)
+        moved = load(warehouse, target, [Log(lsn=200).insert(id=2, name="b")], after=checkpoint)
+        warehouse.migrate(moved, [Migration(after, PEOPLE, (AddColumn(note),))])
+        with pytest.raises(Fenced):
+            stale.migrate(checkpoint, [Migration(target)])
+        stale.close()
+        load(warehouse, after, [Log(lsn=300).insert(id=3, name="c", note="d")], after=moved)
+        assert warehouse.current(after)["note"].to_pylist().count("d") == 1
 
     @pytest.mark.parametrize("mode", list(Mode))
     def test_a_type_that_widens_keeps_every_value(self, warehouse: Warehouse, mode: Mode) -> None:
@@ -336,7 +399,8 @@ class WarehouseConformance(WarehouseSuite):
         checkpoint = load(warehouse, target, [log.insert(id=1, n=2**31 - 1), log.insert(id=2, n=-(2**31))])
         after = target_for(mode, wide, version=2)
         for _ in range(2):
-            warehouse.migrate([Migration(after, narrow, tuple(ChangeType(column) for column in wide.columns))])
+            changes = tuple(ChangeType(column) for column in wide.columns)
+            checkpoint = warehouse.migrate(checkpoint, [Migration(after, narrow, changes)])
         load(warehouse, after, [Log(lsn=200).insert(id=2**40, n=2**62)], after=checkpoint)
         expected = [{"id": 1, "n": 2**31 - 1}, {"id": 2, "n": -(2**31)}, {"id": 2**40, "n": 2**62}]
         assert content(warehouse.current(after)) == content(pa.Table.from_pylist(expected, schema=wide.arrow()))

@@ -60,7 +60,7 @@ class WarehouseSuite:
     def warehouse(self, harness: WarehouseHarness) -> Warehouse:
         """A warehouse that was set up and begun."""
         made = harness.open()
-        made.setup()
+        made.setup(GROUP)
         made.begin(FIRST)
         return made
 
@@ -84,8 +84,8 @@ def state_for(target: Target) -> StreamState:
 
 
 def create(warehouse: Warehouse, target: Target) -> Target:
-    """Create the target's tables."""
-    warehouse.migrate([Migration(target)])
+    """Create the target's tables; since nothing is to be undone before, the checkpoint does not matter."""
+    warehouse.migrate(FIRST, [Migration(target)])
     return target
 
 
@@ -148,3 +148,8 @@ def snapshot_of(warehouse: Warehouse, target: Target) -> tuple[object, ...]:
         warehouse.checkpoint(GROUP),
         warehouse.audit(GROUP),
     )
+
+
+def told_as_of(snapshot: tuple[object, ...], checkpoint: Checkpoint) -> tuple[object, ...]:
+    """The same with another checkpoint."""
+    return tuple(checkpoint if isinstance(part, Checkpoint) else part for part in snapshot)

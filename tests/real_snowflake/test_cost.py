@@ -40,7 +40,7 @@ def suspend(session: Session, name: str) -> None:
 def test_idle_checkpoints_reading_them_and_doctor_wake_no_warehouse(account: Account, database: str) -> None:
     name = str(account.given["warehouse"])
     warehouse = build("warehouse", account.warehouse_options(database))
-    warehouse.setup()
+    warehouse.setup(GROUP)
     warehouse.begin(FIRST)
     assert warehouse.checkpoint(GROUP) == FIRST  # from now on the answer is in the result cache
     with account.session(database) as session:
@@ -67,7 +67,7 @@ def test_doctor_finds_no_error_in_an_account_that_these_tests_can_run_on(account
 def test_how_long_a_load_takes(account: Account, database: str, count: int) -> None:
     warehouse = build("warehouse", account.warehouse_options(database))
     with account.timed("setup"):
-        warehouse.setup()
+        warehouse.setup(GROUP)
     warehouse.begin(FIRST)
     with account.timed("creating the tables of a stream"):
         target = create(warehouse, target_for())

@@ -40,9 +40,9 @@ class Driver:
 
     def begin(self) -> None:
         """Create everything and write the first checkpoint."""
-        self.warehouse.setup()
+        self.warehouse.setup(GROUP)
         self.warehouse.begin(self.checkpoint)
-        self.warehouse.migrate([Migration(self.target(mode)) for mode in self.modes])
+        self.warehouse.migrate(self.checkpoint, [Migration(self.target(mode)) for mode in self.modes])
 
     def target(self, mode: Mode, *, built_as: Mode | None = None) -> Target:
         """The staging table that loads keep in this mode, or that was rebuilt in another."""
@@ -59,7 +59,8 @@ class Driver:
         """Bring all tables to the schema."""
         before, self.schema = self.schema, schema
         self.version += 1
-        self.warehouse.migrate([Migration(self.target(mode), before, (change,)) for mode in self.modes])
+        migrations = [Migration(self.target(mode), before, (change,)) for mode in self.modes]
+        self.checkpoint = self.warehouse.migrate(self.checkpoint, migrations)
 
     def load(self, tables: Sequence[pa.Table], *, is_copy: bool = False) -> None:
         """Load the tables of changes as pieces of one load, into the staging table of every mode."""

@@ -44,13 +44,15 @@ class DuckDBWarehouse:
         """None that a batch could reach."""
         return UNLIMITED
 
-    def setup(self) -> None:
+    def setup(self, group: str) -> None:
         """Create the folder, the schemas and the pipeline's own tables; undo migrations that were never recorded."""
         self._database.make_folder()
         with self._transaction() as connection:
             for statement in control.SETUP:
                 connection.execute(statement)
-            undo_unrecorded(connection)
+            present = control.read_checkpoint(connection, group)
+            if present is not None:
+                undo_unrecorded(connection, present)
 
     def checkpoint(self, group: str) -> Checkpoint | None:
         """The group's checkpoint."""
@@ -91,11 +93,12 @@ class DuckDBWarehouse:
             raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
         self.idle(previous, checkpoint)
 
-    def migrate(self, migrations: Iterable[Migration]) -> None:
+    def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
         """Create or alter tables, all or none, in a transaction of their own."""
         with self._transaction() as connection:
-            undo_unrecorded(connection)
+            present = undo_unrecorded(connection, previous)
             tables.migrate(connection, migrations)
+        return present
 
     def widens(self, before: pa.DataType, after: pa.DataType) -> bool:
         """Whether ``ALTER COLUMN ... TYPE`` keeps every value."""

@@ -51,10 +51,11 @@ class MemoryWarehouse:
         """None that a batch could reach."""
         return UNLIMITED
 
-    def setup(self) -> None:
+    def setup(self, group: str) -> None:
         """Nothing to create; undo migrations that were never recorded."""
-        self._store.tables.update(self._store.unrecorded)
-        self._store.unrecorded.clear()
+        present = self._store.checkpoints.get(group)
+        if present is not None:
+            self._undo_unrecorded(present)
 
     def checkpoint(self, group: str) -> Checkpoint | None:
         """The group's checkpoint."""
@@ -86,12 +87,12 @@ class MemoryWarehouse:
             raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
         self.idle(previous, checkpoint)
 
-    def migrate(self, migrations: Iterable[Migration]) -> None:
+    def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
         """Create or alter tables, all or none."""
         listed = list(migrations)
         for migration in listed:
             self._refuse_foreign(migration.target)
-        self.setup()
+        present = self._undo_unrecorded(previous)
         for migration in listed:
             target = migration.target
             table = self._store.tables.get(target.table)
@@ -100,6 +101,7 @@ class MemoryWarehouse:
             changed = Table(mode=target.mode, schema=target.schema) if table is None else table.copy()
             changed.migrate(target, migration.changes)
             self._store.tables[target.table] = changed
+        return present
 
     def widens(self, before: pa.DataType, after: pa.DataType) -> bool:
         """Whether every value of the type is one of the other."""
@@ -216,6 +218,14 @@ class MemoryWarehouse:
 
     def close(self) -> None:
         """Nothing to release."""
+
+    def _undo_unrecorded(self, previous: Checkpoint) -> Checkpoint:
+        own = {state.table for state in self.states(previous.group).values()} & self._store.unrecorded.keys()
+        if not own:
+            return previous
+        self.idle(previous, previous.claimed())
+        self._store.tables.update({table: self._store.unrecorded.pop(table) for table in own})
+        return previous.claimed()
 
     def _refuse_foreign(self, target: Target) -> None:
         if target.table in self._store.foreign:

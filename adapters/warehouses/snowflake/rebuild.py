@@ -54,16 +54,15 @@ def rebuild(sessions: Sessions, group: str, target: Target, *, piece_rows: int =
         session.execute(Statement(f"DROP TABLE IF EXISTS {work}"))
 
 
-def mend(sessions: Sessions) -> None:
-    """Put right staging tables that are not what the recorded mode needs, since a rebuild was interrupted."""
+def mend(sessions: Sessions, group: str) -> None:
+    """Put right staging tables of a group that are not what the recorded mode needs: a rebuild was interrupted."""
     session = sessions.get()
     names = session.named_rows(Statement(f"SHOW OBJECTS IN SCHEMA {quote(naming.STAGING)}"))
     kinds = {str(row["name"]): str(row["kind"]) for row in names}
-    text = f"SELECT {columns(('group', 'stream', 'table_name', 'mode'))} FROM {control.own('streams')} ORDER BY 1, 2"
-    for group, stream, table, mode in session.rows(Statement(text)):
-        wanted = "VIEW" if mode == Mode.APPEND.value else "TABLE"
-        if kinds.get(stored(table)) != wanted:
-            rebuild(sessions, group, target_of(control.read_states(session, group)[group, stream]))
+    for state in control.read_states(session, group).values():
+        wanted = "VIEW" if state.mode is Mode.APPEND else "TABLE"
+        if kinds.get(stored(state.table)) != wanted:
+            rebuild(sessions, group, target_of(state))
 
 
 @attrs.frozen

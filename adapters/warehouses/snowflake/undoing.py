@@ -6,10 +6,13 @@ that it may be interrupted anywhere and done again. Names within rows are one tr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from adapters.warehouses.snowflake import control, sql
 from adapters.warehouses.snowflake.renames import undo_in_rows
+from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.statement import Statement, quote, stored
 from adapters.warehouses.snowflake.tables import Maker
 from pipeline.domain import naming
@@ -21,21 +24,26 @@ from pipeline.domain.stream import Mode
 from pipeline.ports.warehouse import target_of
 
 
-def undo_unrecorded(maker: Maker) -> None:
-    """Bring the tables of every stream back to its recorded schema.
+def unrecorded(session: Session, group: str) -> tuple[Target, ...]:
+    """The streams of a group, as recorded, whose tables a migration after that has changed."""
+    query = f"""SELECT DISTINCT s.{quote("stream")} FROM {control.own("streams")} AS s
+JOIN {control.own("migrations")} AS m ON m.{quote("table_name")} = s.{quote("table_name")}
+    AND m.{quote("schema_version")} > s.{quote("schema_version")}
+WHERE s.{control.is_of(group)}"""
+    found = [stream for (stream,) in session.rows(Statement(query))]
+    states = control.read_states(session, group) if found else {}
+    return tuple(target_of(states[group, stream]) for stream in found)
+
+
+def undo(maker: Maker, targets: Iterable[Target]) -> None:
+    """Bring the tables of streams back to their recorded schema; nobody else may be about to load into them.
 
     Nothing was loaded into columns that only such a migration knows: they are dropped.
     """
-    migrations = control.own("migrations")
-    query = f"""SELECT DISTINCT s.{quote("group")}, s.{quote("stream")} FROM {control.own("streams")} AS s
-JOIN {migrations} AS m ON m.{quote("table_name")} = s.{quote("table_name")}
-    AND m.{quote("schema_version")} > s.{quote("schema_version")}"""
-    found = [(group, stream) for group, stream in maker.session.rows(Statement(query))]
-    states = control.read_states(maker.session) if found else {}
-    for key in found:
-        target = target_of(states[key])
+    for target in targets:
         _undo(maker, target)
-        forget = f"DELETE FROM {migrations} WHERE {quote('table_name')} = ? AND {quote('schema_version')} > ?"
+        own = control.own("migrations")
+        forget = f"DELETE FROM {own} WHERE {quote('table_name')} = ? AND {quote('schema_version')} > ?"
         maker.session.execute(Statement(forget, [target.table, target.schema_version]))
 
 

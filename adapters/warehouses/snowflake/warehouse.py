@@ -31,7 +31,7 @@ from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement, quote
 from adapters.warehouses.snowflake.tables import Maker
 from adapters.warehouses.snowflake.types import widens
-from adapters.warehouses.snowflake.undoing import undo_unrecorded
+from adapters.warehouses.snowflake.undoing import undo, unrecorded
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding
@@ -69,11 +69,13 @@ class SnowflakeWarehouse:
         """Those of VARCHAR and VARIANT, and of BINARY; a number in a VARIANT has the digits of a NUMBER."""
         return LIMITS
 
-    def setup(self) -> None:
+    def setup(self, group: str) -> None:
         """Create what is missing; undo migrations that were never recorded; sweep what was left in the stage."""
         self._sessions.call(control.create_missing)
-        undo_unrecorded(self._maker())
-        rebuild.mend(self._sessions)
+        recorded = self._read_checkpoint(group)
+        if recorded is not None:
+            self._undo_unrecorded(recorded.newest)
+            rebuild.mend(self._sessions, group)
         uploading.sweep(self._sessions.get())
 
     def checkpoint(self, group: str) -> Checkpoint | None:
@@ -113,17 +115,13 @@ class SnowflakeWarehouse:
         """Replace the checkpoint's row by one of a later epoch, which makes an idle comment of the old one void."""
         if checkpoint.epoch <= previous.epoch:
             raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
-        recorded = self._expect(previous, again=True)
-        if self._sessions.get().execute(checkpoints.move_checkpoint(recorded.row, checkpoint)) != 1:
-            self._recorded.pop(previous.group, None)
-            raise fenced(previous.group)
-        self._recorded[checkpoint.group] = Recorded(checkpoint)
+        self._move(previous, checkpoint)
 
-    def migrate(self, migrations: Iterable[Migration]) -> None:
+    def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
         """Create or alter tables step by step."""
-        maker = self._maker()
-        undo_unrecorded(maker)
-        maker.migrate(migrations)
+        present = self._undo_unrecorded(previous)
+        self._maker().migrate(migrations)
+        return present
 
     def widens(self, before: pa.DataType, after: pa.DataType) -> bool:
         """Whether the column can take the type where it stands."""
@@ -224,6 +222,24 @@ class SnowflakeWarehouse:
     @property
     def _recorded(self) -> dict[str, Recorded]:
         return self._known.recorded
+
+    def _undo_unrecorded(self, previous: Checkpoint) -> Checkpoint:
+        """Undo migrations of the group, its checkpoint claimed first; the present checkpoint."""
+        maker = self._maker()
+        targets = unrecorded(maker.session, previous.group)
+        if not targets:
+            return previous
+        self._move(previous, previous.claimed())
+        undo(maker, targets)
+        return previous.claimed()
+
+    def _move(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+        """Move the row alone (P4)."""
+        recorded = self._expect(previous, again=True)
+        if self._sessions.get().execute(checkpoints.move_checkpoint(recorded.row, checkpoint)) != 1:
+            self._recorded.pop(previous.group, None)
+            raise fenced(previous.group)
+        self._recorded[checkpoint.group] = Recorded(checkpoint)
 
     def _maker(self) -> Maker:
         return Maker(self._sessions.get(), transient=self._options.transient_changelogs)

@@ -27,7 +27,7 @@ def ready(session: Session, *, resync: Collection[str] = ()) -> Checkpoint:
     Raises ``LogLost`` when the source no longer holds the log from the checkpoint on.
     """
     session.specs(resync)
-    session.warehouse.setup()
+    session.warehouse.setup(session.group)
     checkpoint = session.warehouse.checkpoint(session.group)
     if checkpoint is None:
         refuse_unfit(session, {})
@@ -115,7 +115,8 @@ def _copy(
     states: Mapping[str, StreamState],
 ) -> Checkpoint:
     for spec in specs:
-        state = create_tables(session, snapshot, spec, known=states.get(spec.name))
+        known = states.get(spec.name)
+        state, checkpoint = create_tables(session, snapshot, spec, checkpoint=checkpoint, known=known)
         checkpoint = copy_stream(session, snapshot, state, checkpoint=checkpoint)
     return checkpoint
 

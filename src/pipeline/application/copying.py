@@ -32,8 +32,12 @@ class Interrupted(PipelineError):
     """A stop was asked for in the middle of something that cannot be kept half done: the next start does it again."""
 
 
-def create_tables(session: Session, snapshot: Snapshot, spec: StreamSpec, *, known: StreamState | None) -> StreamState:
-    """Create a stream's tables, or bring those it has in line with the snapshot's schema; the state to copy into."""
+def create_tables(
+    session: Session, snapshot: Snapshot, spec: StreamSpec, *, checkpoint: Checkpoint, known: StreamState | None
+) -> tuple[StreamState, Checkpoint]:
+    """Create a stream's tables, or bring those it has in line with the snapshot's schema; the state to copy into, and
+    the checkpoint to go on from.
+    """
     schema = snapshot.schemas[spec.name]
     check_masks(schema, spec.masks)
     if known is None:
@@ -53,8 +57,8 @@ def create_tables(session: Session, snapshot: Snapshot, spec: StreamSpec, *, kno
             current, (schema,), spec=spec, warehouse=session.warehouse, copied_in=spec.mode
         )
     if migration is not None:
-        session.warehouse.migrate([migration])
-    return state
+        checkpoint = session.warehouse.migrate(checkpoint, [migration])
+    return state, checkpoint
 
 
 def copy_stream(session: Session, snapshot: Snapshot, state: StreamState, *, checkpoint: Checkpoint) -> Checkpoint:

@@ -92,7 +92,7 @@ class GroupLoader:
                 migrated.append(name)
             self.states[name] = state
             if migration is not None:
-                session.warehouse.migrate([migration])
+                self.checkpoint = session.warehouse.migrate(self.checkpoint, [migration])
                 self._waiting.pop(name, None)  # a renamed key renames what waits
                 session.metrics.record(SchemaChanged(name, state.schema_version, phrases))
         return migrated

@@ -93,8 +93,7 @@ def _followed(session: Session, snapshot: Snapshot, spec: StreamSpec) -> StreamS
     state, migration, phrases = evolve_state(known, incoming, spec=spec, warehouse=session.warehouse)
     if migration is None:
         return known
-    session.warehouse.migrate([migration])
-    checkpoint = _checkpoint_at(session, snapshot.position)
+    checkpoint = session.warehouse.migrate(_checkpoint_at(session, snapshot.position), [migration])
     with session.warehouse.load(checkpoint, checkpoint.next(checkpoint.position, at=session.clock.now())) as load:
         load.set_state(state)
         load.commit({})

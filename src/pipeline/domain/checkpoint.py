@@ -35,6 +35,10 @@ class Checkpoint:
             raise ValueError(f"the checkpoint of {self.group} would move backward")
         return attrs.evolve(self, position=position, load=self.load + 1, at=at)
 
+    def claimed(self) -> Checkpoint:
+        """The same place under the next load's number: moving there fences out whoever still holds this one (P4)."""
+        return attrs.evolve(self, load=self.load + 1)
+
 
 class Phase(Enum):
     """Where a stream is in its life."""

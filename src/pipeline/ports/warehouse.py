@@ -109,11 +109,14 @@ class Warehouse(Protocol):
         """The largest values that columns take; rows with larger ones are quarantined before they are loaded (P8)."""
         ...
 
-    def setup(self) -> None:
+    def setup(self, group: str) -> None:
         """Create the schemas and the pipeline's own tables where missing. Idempotent.
 
-        Also undoes migrations of streams that have a recorded state, but whose new schema version no load ever recorded
-        by ``set_state``: the run died in between (D10). Every table then is what its state says.
+        Also undoes migrations of the group's streams that have a recorded state, but whose new schema version no load
+        ever recorded by ``set_state``: the run died in between (D10). Every table of the group then is what its state
+        says; other groups are left alone, since they may be in the middle of a migration. A run of this group may be,
+        too: where something is to be undone, the checkpoint is moved to ``claimed`` first, which fences it out.
+        Raises ``Fenced`` if it was faster.
         """
         ...
 
@@ -141,11 +144,12 @@ class Warehouse(Protocol):
         """Replace the checkpoint after the source lost its log; the epoch must rise. Raises ``Fenced``."""
         ...
 
-    def migrate(self, migrations: Iterable[Migration]) -> None:
+    def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
         """Create or alter tables, idempotently, each step recorded with its schema version. Never part of a load.
 
-        What ``setup`` would undo is undone first: a migration always starts from the recorded state. An existing object
-        that is not what the pipeline made is refused with ``SchemaRefused`` before any change.
+        What ``setup`` would undo of the group is undone first, and as there: a migration always starts from the
+        recorded state. Returns the checkpoint to go on from: ``previous``, or what it was moved to for that. An
+        existing object that is not what the pipeline made is refused with ``SchemaRefused`` before any change.
         """
         ...
 

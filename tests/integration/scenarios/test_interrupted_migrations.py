@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.stream import Mode
 from tests.support.faults import Died
 from tests.support.oracle import assert_equal
@@ -22,8 +23,8 @@ class DiesAfterMigrating:
     def __getattr__(self, name: str) -> object:
         return getattr(self._world.warehouse, name)
 
-    def migrate(self, migrations: object) -> None:
-        self._world.warehouse.migrate(migrations)  # type: ignore[arg-type] # handed on as it is
+    def migrate(self, previous: Checkpoint, migrations: object) -> None:
+        self._world.warehouse.migrate(previous, migrations)  # type: ignore[arg-type] # handed on as it is
         raise Died
 
 

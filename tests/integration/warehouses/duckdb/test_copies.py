@@ -43,9 +43,9 @@ def copied(path: Path, mode: Mode) -> None:
     warehouse = build("warehouse", {"path": str(path), "threads": 2})
     begun = Checkpoint("shop", Position({"lsn": 7}), load=0, epoch=0, at=AT)
     target = Target("people", "shop__people", mode, SCHEMA)
-    warehouse.setup()
+    warehouse.setup("shop")
     warehouse.begin(begun)
-    warehouse.migrate([Migration(target)])
+    warehouse.migrate(begun, [Migration(target)])
     with warehouse.load(begun, begun.next(begun.position, at=AT)) as load:
         load.replace(target)
         for first in range(0, ROWS, 37_000):

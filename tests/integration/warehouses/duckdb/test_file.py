@@ -100,9 +100,9 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def warehouse(path: Path) -> DuckDBWarehouse:
     warehouse = warehouse_at(path)
-    warehouse.setup()
+    warehouse.setup("shop")
     warehouse.begin(BEGUN)
-    warehouse.migrate([Migration(TARGET)])
+    warehouse.migrate(BEGUN, [Migration(TARGET)])
     return warehouse
 
 
@@ -225,7 +225,7 @@ def test_an_object_that_the_pipeline_did_not_make_is_refused(warehouse: DuckDBWa
     mine = Target("products", "shop__products", Mode.MIRROR, SCHEMA)
     theirs = Target("customers", "shop__customers", Mode.MIRROR, SCHEMA)
     with pytest.raises(SchemaRefused) as caught:
-        warehouse.migrate([Migration(mine), Migration(theirs)])
+        warehouse.migrate(BEGUN, [Migration(mine), Migration(theirs)])
     assert caught.value.where == "staging.shop__customers"
     tables = warehouse.query("SELECT table_name FROM duckdb_tables() WHERE table_name = 'shop__products'")
     assert tables.num_rows == 0
@@ -234,11 +234,11 @@ def test_an_object_that_the_pipeline_did_not_make_is_refused(warehouse: DuckDBWa
 @pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.APPEND])
 def test_migrations_applied_twice_change_what_once_changes(path: Path, mode: Mode) -> None:
     warehouse = warehouse_at(path)
-    warehouse.setup()
+    warehouse.setup("shop")
     warehouse.begin(BEGUN)
     before = Target("orders", "shop__orders", mode, SCHEMA)
-    warehouse.migrate([Migration(before)])
-    load(warehouse, BEGUN, "a", target=before)
+    warehouse.migrate(BEGUN, [Migration(before)])
+    checkpoint = load(warehouse, BEGUN, "a", target=before)
     columns = [
         Column("number", pa.decimal128(20, 0)),
         Column("note", pa.string()),
@@ -247,7 +247,7 @@ def test_migrations_applied_twice_change_what_once_changes(path: Path, mode: Mod
     after = Target("orders", "shop__orders", mode, StreamSchema(columns, key=["number"]), 2)
     steps = (RenameColumn("id", columns[0]), ChangeType(columns[0]), AddColumn(columns[2]))
     for _ in range(2):
-        warehouse.migrate([Migration(after, SCHEMA, steps)])
+        checkpoint = warehouse.migrate(checkpoint, [Migration(after, SCHEMA, steps)])
     assert warehouse.current(after).to_pylist() == [{"number": 0, "note": "a", "size": 2.5}]
     assert warehouse.changelog(after).select(["number", "note", "size"]).to_pylist() == [
         {"number": 0, "note": "a", "size": 2.5}
@@ -264,10 +264,10 @@ def test_migrations_applied_twice_change_what_once_changes(path: Path, mode: Mod
 @pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.APPEND])
 def test_tables_left_by_an_interrupted_first_copy_follow_the_schema_of_the_next(path: Path, mode: Mode) -> None:
     warehouse = warehouse_at(path)
-    warehouse.setup()
+    warehouse.setup("shop")
     wider = StreamSchema([*SCHEMA.columns, Column("size", pa.float64())], key=["id"])
     for schema in (SCHEMA, wider):
-        warehouse.migrate([Migration(Target("orders", "shop__orders", mode, schema))])
+        warehouse.migrate(BEGUN, [Migration(Target("orders", "shop__orders", mode, schema))])
     target = Target("orders", "shop__orders", mode, wider)
     names = [*wider.names, *STAGING_METADATA.names]
     assert (warehouse.rows(target).column_names, warehouse.changelog(target).num_rows) == (names, 0)
@@ -276,7 +276,7 @@ def test_tables_left_by_an_interrupted_first_copy_follow_the_schema_of_the_next(
 def test_a_stream_without_a_key_can_only_be_appended(warehouse: DuckDBWarehouse) -> None:
     keyless = StreamSchema([Column("line", pa.string())])
     with pytest.raises(SchemaRefused) as caught:
-        warehouse.migrate([Migration(Target("lines", "shop__lines", Mode.HISTORY, keyless))])
+        warehouse.migrate(BEGUN, [Migration(Target("lines", "shop__lines", Mode.HISTORY, keyless))])
     assert caught.value.what == "the stream has no key, so its mode cannot be history"
 
 
@@ -292,7 +292,7 @@ def test_inspecting_changes_nothing_and_tells_of_an_interrupted_begin(path: Path
     warehouse = warehouse_at(path)
     assert [finding.what for finding in warehouse.inspect()] == ["the file will be created"]
     assert not path.exists()
-    warehouse.setup()
+    warehouse.setup("shop")
     warehouse.intend("shop")
     findings = [(finding.level, finding.check) for finding in warehouse.inspect()]
     assert findings == [(Level.OK, "duckdb_file"), (Level.WARNING, "duckdb_interrupted")]
@@ -331,14 +331,14 @@ def test_a_folder_that_cannot_be_made_is_rejected_input(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     warehouse = build("w", {"path": str(tmp_path / "file" / "folder" / "warehouse.duckdb")})
     with pytest.raises(ConfigError, match="cannot be made") as rejected:
-        warehouse.setup()
+        warehouse.setup("shop")
     assert rejected.value.exit_code == 2
 
 
 def test_small_loads_stay_in_the_log_and_closing_leaves_one_complete_file(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     warehouse = build("w", {"path": str(path)})
-    warehouse.setup()
+    warehouse.setup("shop")
     assert path.with_name("warehouse.duckdb.wal").exists()
     warehouse.close()
     assert not path.with_name("warehouse.duckdb.wal").exists()
@@ -348,7 +348,7 @@ def test_small_loads_stay_in_the_log_and_closing_leaves_one_complete_file(tmp_pa
 def test_others_get_the_file_between_loads_that_follow_each_other_at_once(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     warehouse = build("w", {"path": str(path)})
-    warehouse.setup()
+    warehouse.setup("shop")
     warehouse.begin(BEGUN)
     script = """
 import sys, time, duckdb

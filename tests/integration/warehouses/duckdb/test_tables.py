@@ -35,12 +35,14 @@ ODD_JSON = (
     '{"a":1,"a":2}',
 )
 
+BEGUN = Checkpoint("shop", Position({"lsn": 0}), load=0, epoch=0, at=AT)
+
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> DuckDBWarehouse:
     warehouse = build("warehouse", {"path": str(tmp_path / "shop.duckdb")})
-    warehouse.setup()
-    warehouse.begin(Checkpoint("shop", Position({"lsn": 0}), load=0, epoch=0, at=AT))
+    warehouse.setup("shop")
+    warehouse.begin(BEGUN)
     return warehouse
 
 
@@ -74,7 +76,7 @@ def load(warehouse: DuckDBWarehouse, target: Target, rows: list[dict[str, object
 def test_odd_names_are_kept_in_every_mode(warehouse: DuckDBWarehouse, mode: Mode) -> None:
     columns = [Column("id", pa.int64()), *(Column(name, pa.string()) for name in ODD_NAMES)]
     odd = target(mode, StreamSchema(columns, key=["id", "rowid"]))
-    warehouse.migrate([Migration(odd)])
+    warehouse.migrate(BEGUN, [Migration(odd)])
     first = {"id": 1, **{name: f"{name} 1" for name in ODD_NAMES}}
     second = {"id": 2, **{name: f"{name} 2" for name in ODD_NAMES}}
     load(warehouse, odd, [first, second])
@@ -92,7 +94,7 @@ def test_odd_names_are_kept_in_every_mode(warehouse: DuckDBWarehouse, mode: Mode
 def test_json_documents_are_kept_as_they_are(warehouse: DuckDBWarehouse) -> None:
     schema = StreamSchema([Column("id", pa.int64()), Column("document", pa.string(), json=True)], key=["id"])
     kept = target(Mode.MIRROR, schema)
-    warehouse.migrate([Migration(kept)])
+    warehouse.migrate(BEGUN, [Migration(kept)])
     rows: list[dict[str, object]] = [{"id": number, "document": text} for number, text in enumerate(ODD_JSON)]
     load(warehouse, kept, [*rows, {"id": 99, "document": None}])
     assert warehouse.current(kept).to_pylist() == [*rows, {"id": 99, "document": None}]
@@ -103,7 +105,7 @@ def test_json_documents_are_kept_as_they_are(warehouse: DuckDBWarehouse) -> None
 
 def test_quarantined_rows_wait_until_the_first_line_that_settles_them(warehouse: DuckDBWarehouse) -> None:
     mirror = target(Mode.MIRROR)
-    warehouse.migrate([Migration(mirror)])
+    warehouse.migrate(BEGUN, [Migration(mirror)])
     rows = [
         {"sequence": 1, "key": '{"id":1}', "row": '{"id":1}'},
         {"sequence": 2, "key": '{"id":2}', "row": '{"id":2,"_cdc_old_key":{"id":3}}'},
@@ -148,7 +150,7 @@ def test_a_copy_takes_the_place_of_what_was_there_also_in_a_rebuild(
     warehouse: DuckDBWarehouse, mode: Mode, live: list[int], all_count: int
 ) -> None:
     copied = target(mode)
-    warehouse.migrate([Migration(copied)])
+    warehouse.migrate(BEGUN, [Migration(copied)])
     load(warehouse, copied, [{"id": 1, "note": "a"}, {"id": 2, "note": "b"}])
     load(warehouse, copied, [{"id": 2, "note": "b", "_cdc_op": 4}, {"id": 3, "note": "c", "_cdc_op": 4}], is_copy=True)
     for _ in range(2):
@@ -160,7 +162,7 @@ def test_a_copy_takes_the_place_of_what_was_there_also_in_a_rebuild(
 @pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.SOFT_DELETE, Mode.HISTORY])
 def test_a_copy_of_an_empty_table_is_remembered(warehouse: DuckDBWarehouse, mode: Mode) -> None:
     copied = target(mode)
-    warehouse.migrate([Migration(copied)])
+    warehouse.migrate(BEGUN, [Migration(copied)])
     load(warehouse, copied, [{"id": 1, "note": "a"}])
     load(warehouse, copied, [], is_copy=True)
     before = warehouse.rows(copied).to_pylist()
@@ -170,7 +172,7 @@ def test_a_copy_of_an_empty_table_is_remembered(warehouse: DuckDBWarehouse, mode
 
 def test_a_rebuild_is_recorded_and_the_audit_tells_what_changed(warehouse: DuckDBWarehouse) -> None:
     mirror = target(Mode.MIRROR)
-    warehouse.migrate([Migration(mirror)])
+    warehouse.migrate(BEGUN, [Migration(mirror)])
     before = warehouse.checkpoint("shop")
     assert before is not None
     state = StreamState("orders", "shop__orders", Mode.MIRROR, Phase.STREAMING, before.position, SCHEMA)

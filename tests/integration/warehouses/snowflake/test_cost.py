@@ -20,7 +20,7 @@ METADATA = frozenset({"SHOW", "COMMENT", "LIST"})
 @pytest.fixture
 def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
     made = build("warehouse", emulator.options(database))
-    made.setup()
+    made.setup(GROUP)
     made.begin(FIRST)
     yield made
     made.close()

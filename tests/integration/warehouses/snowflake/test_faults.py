@@ -23,7 +23,7 @@ ONCE = [{"id": 1, "name": "a"}]
 def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
     """A warehouse that gives up after a second."""
     made = build("warehouse", {**emulator.options(database), "retry_s": 1})
-    made.setup()
+    made.setup(GROUP)
     made.begin(FIRST)
     create(made, target_for())
     yield made

@@ -21,6 +21,7 @@ from tests.conformance.warehouse_ground import (
     load,
     snapshot_of,
     target_for,
+    told_as_of,
 )
 from tests.support.emulator import Emulator
 from tests.support.statement_order import complaints
@@ -58,12 +59,13 @@ def test_a_migration_interrupted_anywhere_goes_on_where_it_stopped(emulator: Emu
     while True:
         fresh = emulator.new_database()
         made = build("warehouse", emulator.options(fresh))
-        made.setup()
+        made.setup(GROUP)
         made.begin(FIRST)
+        checkpoint = FIRST
         if migration.before is not None:
             create(made, target_for())
             log = Log()
-            load(
+            checkpoint = load(
                 made,
                 target_for(),
                 [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))],
@@ -72,11 +74,11 @@ def test_a_migration_interrupted_anywhere_goes_on_where_it_stopped(emulator: Emu
             # the statement after ``count`` others of the migration is ended by somebody
             emulator.fault(fresh, pattern=_CHANGES, kind="killed", skip=count)
         try:
-            made.migrate([migration])
+            made.migrate(checkpoint, [migration])
             interrupted = False
         except PipelineError:
             interrupted = True
-            made.migrate([migration])
+            made.migrate(checkpoint, [migration])
         found = (
             made.rows(migration.target).sort_by(migration.target.schema.key[0]).to_pylist(),
             made.changelog(migration.target).drop_columns(["_cdc_loaded_at"]).to_pylist(),
@@ -102,25 +104,29 @@ def test_an_interrupted_migration_is_undone_by_setup_and_so_is_an_interrupted_un
     while not is_done:
         database = emulator.new_database()
         made = build("warehouse", emulator.options(database))
-        made.setup()
+        made.setup(GROUP)
         made.begin(FIRST)
         create(made, target_for())
         log = Log()
-        load(made, target_for(), [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))])
+        changes = [log.insert(id=1, name="a"), log.update(id=2, old_key={"id": 1}, unchanged=("name",))]
+        checkpoint = load(made, target_for(), changes)
         told = snapshot_of(made, target_for())
         if where == "undo":
-            made.migrate([migration])
+            made.migrate(checkpoint, [migration])
         emulator.fault(database, pattern=_CHANGES, kind="killed", skip=count)
         try:
             if where == "undo":
-                made.setup()
+                made.setup(GROUP)
             else:
-                made.migrate([migration])
+                made.migrate(checkpoint, [migration])
             is_done = True
         except PipelineError:
-            made.setup()
+            made.setup(GROUP)
         if where == "undo" or not is_done:
-            assert snapshot_of(made, target_for()) == told, f"interrupted after {count} statements"
+            present = made.checkpoint(GROUP)
+            assert present is not None
+            assert present.position == checkpoint.position
+            assert snapshot_of(made, target_for()) == told_as_of(told, present), f"interrupted after {count} statements"
         made.close()
         emulator.drop(database)
         count += 1
@@ -135,7 +141,7 @@ def test_a_rebuild_interrupted_anywhere_is_put_right_by_setup(emulator: Emulator
     while not is_done:
         database = emulator.new_database()
         made = build("warehouse", emulator.options(database))
-        made.setup()
+        made.setup(GROUP)
         made.begin(FIRST)
         load(made, create(made, target_for(before)), [Log().insert(id=1, name="a")])
         emulator.fault(database, pattern=_CHANGES, kind="killed", skip=count)
@@ -143,7 +149,7 @@ def test_a_rebuild_interrupted_anywhere_is_put_right_by_setup(emulator: Emulator
             made.rebuild(GROUP, target_for(after))
             is_done = True
         except PipelineError:
-            made.setup()
+            made.setup(GROUP)
         target = target_for(made.states(GROUP)["people"].mode)
         assert target.mode is after or (target.mode is before and not is_done)
         assert made.current(target).to_pylist() == [{"id": 1, "name": "a"}], f"interrupted after {count} statements"

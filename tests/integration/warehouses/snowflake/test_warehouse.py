@@ -41,7 +41,7 @@ from tests.support.told import Log, change_table
 @pytest.fixture
 def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
     made = build("warehouse", emulator.options(database))
-    made.setup()
+    made.setup(GROUP)
     made.begin(FIRST)
     yield made
     made.close()
@@ -142,7 +142,7 @@ def test_a_reset_makes_an_idle_comment_void(warehouse: SnowflakeWarehouse, emula
 
 def test_changelogs_are_transient_where_asked(emulator: Emulator, database: str) -> None:
     made = another(emulator, database, transient_changelogs=True)
-    made.setup()
+    made.setup(GROUP)
     create(made, target_for())
     made.close()
     texts = [each.text for each in emulator.seen(database)]
@@ -156,14 +156,15 @@ def test_no_statement_tells_a_row_value_but_bound(
 ) -> None:
     target, log = create(warehouse, target_for()), Log()
     checkpoint = load(warehouse, target, [log.insert(id=1, name=CANARY), log.commit().update(id=1, name=CANARY)])
-    with warehouse.load(checkpoint, following(checkpoint)) as opened:
+    moved = following(checkpoint)
+    with warehouse.load(checkpoint, moved) as opened:
         opened.quarantine(target, quarantine_rows((1, 10)))
         opened.set_state(state_for(target))
         opened.commit({})
     warehouse.compare(target, [pa.Table.from_pylist([{"id": 1, "name": CANARY}], schema=PEOPLE.arrow())])
     renamed = StreamSchema([PEOPLE.columns[0], Column("label", pa.string())], key=("id",))
     after = Target("people", "shop__people", Mode.MIRROR, renamed, 2)
-    warehouse.migrate([Migration(after, PEOPLE, (RenameColumn("name", renamed.columns[1]),))])
+    warehouse.migrate(moved, [Migration(after, PEOPLE, (RenameColumn("name", renamed.columns[1]),))])
     warehouse.rebuild(GROUP, attrs.evolve(after, mode=Mode.HISTORY))
     assert warehouse.current(attrs.evolve(after, mode=Mode.HISTORY)).to_pylist() == [{"id": 1, "label": CANARY}]
     assert not [each.text for each in emulator.seen(database) if CANARY in each.text]
@@ -203,7 +204,7 @@ def test_files_that_a_dead_process_left_are_swept_and_younger_ones_are_not(
 
 def test_after_a_load_nothing_is_left_in_the_stage_or_on_disk(emulator: Emulator, database: str, tmp_path) -> None:  # type: ignore[no-untyped-def] # a path
     made = another(emulator, database, work_folder=str(tmp_path / "work"))
-    made.setup()
+    made.setup(GROUP)
     made.begin(FIRST)
     load(made, create(made, target_for()), [Log().insert(id=1, name="a")])
     assert list((tmp_path / "work").iterdir()) == []

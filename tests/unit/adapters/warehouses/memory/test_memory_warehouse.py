@@ -37,7 +37,7 @@ def test_a_query_that_fails_tells_no_value() -> None:
 def test_steps_for_another_mode_than_the_tables_are_refused() -> None:
     warehouse = build("strict", {})
     warehouse.begin(FIRST)
-    warehouse.migrate([Migration(target_for(Mode.MIRROR))])
+    warehouse.migrate(FIRST, [Migration(target_for(Mode.MIRROR))])
     step = plan_steps(target_for(Mode.HISTORY), change_table(PEOPLE, [Log().insert(id=1, name="a")]))[0]
     with warehouse.load(FIRST, following(FIRST)) as opened, pytest.raises(WarehouseError):
         opened.apply(step)
