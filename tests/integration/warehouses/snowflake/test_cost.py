@@ -61,4 +61,4 @@ def test_an_idle_checkpoint_and_reading_it_again_run_no_statement_that_needs_a_w
     others = [seen.text for seen in sent if seen.text.split(maxsplit=1)[0] not in METADATA]
     assert [text for text in others if not text.startswith("SELECT")] == []
     # The checkpoint's row is read with one text as long as it stands: the result cache answers.
-    assert {text for text in others} <= {seen.text for seen in emulator.seen(database)[:before]}
+    assert set(others) <= {seen.text for seen in emulator.seen(database)[:before]}
