@@ -82,7 +82,7 @@ class Account:
     def session(self, database: str, **changed: object) -> Iterator[Session]:
         """A session in a database."""
         with self.timed("signing in"):
-            session = open_session(self.options(database, **changed), tag="tests")
+            session = open_session(self.options(database, **changed), command="tests")
         try:
             yield session
         finally:

@@ -34,7 +34,7 @@ def inspect(options: SnowflakeOptions) -> tuple[Finding, ...]:
     """Findings about signing in, role, warehouse, database, privileges, leftover files and clock."""
     found = list(_connection(options))
     try:
-        session = open_session(attrs.evolve(options, retry_s=min(PATIENCE_S, options.retry_s)), tag="doctor")
+        session = open_session(attrs.evolve(options, retry_s=min(PATIENCE_S, options.retry_s)), command="doctor")
     except PipelineError as error:
         return (*found, Finding.of(error, "snowflake_signin"))
     try:

@@ -117,9 +117,9 @@ class Session:
             yield cursor
 
 
-def open_session(options: SnowflakeOptions, *, pipeline: str = "") -> Session:
-    """Sign in, trying for up to ``retry_s`` while nobody answers. ``pipeline`` is the one that the session works for;
-    it is added to the tag that the query history shows.
+def open_session(options: SnowflakeOptions, **told: str) -> Session:
+    """Sign in, trying for up to ``retry_s`` while nobody answers. ``told`` is what the session is for, such as a
+    pipeline; it is added to the tag that the query history shows.
 
     Raises ``WarehouseUnreachable``, ``WarehouseRejected`` or ``WarehouseError``.
     """
@@ -129,7 +129,7 @@ def open_session(options: SnowflakeOptions, *, pipeline: str = "") -> Session:
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)
     parameters = {
         "QUERY_TAG": json.dumps(
-            {"product": PRODUCT, **({"pipeline": pipeline} if pipeline else {})}, separators=(",", ":")
+            {"product": PRODUCT, **{key: value for key, value in told.items() if value}}, separators=(",", ":")
         ),
         "TIMEZONE": "UTC",
         "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
