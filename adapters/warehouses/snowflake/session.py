@@ -26,6 +26,24 @@ if TYPE_CHECKING:
 
 PRODUCT = "realtime-data-pipeline"
 
+#: What an account or a user may have set otherwise, and our statements and results rely on:
+#: https://docs.snowflake.com/en/sql-reference/parameters
+PINNED: dict[str, str | int | bool] = {
+    "TIMEZONE": "UTC",
+    "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+    "TIMESTAMP_INPUT_FORMAT": "AUTO",
+    "DATE_INPUT_FORMAT": "AUTO",
+    "TIME_INPUT_FORMAT": "AUTO",
+    "BINARY_INPUT_FORMAT": "HEX",
+    "QUOTED_IDENTIFIERS_IGNORE_CASE": False,
+    "DEFAULT_DDL_COLLATION": "",  # keys are equal where their bytes are
+    "ERROR_ON_NONDETERMINISTIC_MERGE": True,  # two rows of one key are a defect, never a choice
+    "ROWS_PER_RESULTSET": 0,  # all of them
+    "USE_CACHED_RESULT": True,  # so that what did not change is read without a warehouse (P12)
+    "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": "ARROW",
+    "ABORT_DETACHED_QUERY": True,
+}
+
 
 class Session:
     """A signed-in session. Its time zone is UTC, its values are bound by the service, and each statement outside of
@@ -127,14 +145,10 @@ def open_session(options: SnowflakeOptions, **told: str) -> Session:
 
     # When something goes wrong the connector logs what it sent, values and signed addresses too (P10).
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)
+    tag = {"product": PRODUCT, **{key: value for key, value in told.items() if value}}
     parameters = {
-        "QUERY_TAG": json.dumps(
-            {"product": PRODUCT, **{key: value for key, value in told.items() if value}}, separators=(",", ":")
-        ),
-        "TIMEZONE": "UTC",
-        "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
-        "BINARY_INPUT_FORMAT": "HEX",
-        "ABORT_DETACHED_QUERY": True,
+        **PINNED,
+        "QUERY_TAG": json.dumps(tag, separators=(",", ":")),
         "STATEMENT_TIMEOUT_IN_SECONDS": int(options.statement_timeout_s),
         "LOCK_TIMEOUT": int(options.lock_timeout_s),
     }

@@ -32,3 +32,26 @@ def parameters() -> dict[str, object]:
 def test_the_query_history_shows_which_pipeline_a_session_works_for() -> None:
     tag = str(parameters()["QUERY_TAG"])
     assert json.loads(tag) == {"product": "realtime-data-pipeline", "pipeline": "crm"}
+
+
+def test_whatever_the_account_has_set_otherwise_and_statements_rely_on_is_pinned() -> None:
+    assert parameters() == {
+        "QUERY_TAG": '{"product":"realtime-data-pipeline","pipeline":"crm"}',
+        "TIMEZONE": "UTC",
+        "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+        "TIMESTAMP_INPUT_FORMAT": "AUTO",
+        "DATE_INPUT_FORMAT": "AUTO",
+        "TIME_INPUT_FORMAT": "AUTO",
+        "BINARY_INPUT_FORMAT": "HEX",
+        "QUOTED_IDENTIFIERS_IGNORE_CASE": False,
+        "DEFAULT_DDL_COLLATION": "",
+        "ERROR_ON_NONDETERMINISTIC_MERGE": True,
+        "ROWS_PER_RESULTSET": 0,
+        "USE_CACHED_RESULT": True,
+        "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": "ARROW",
+        "ABORT_DETACHED_QUERY": True,
+        "STATEMENT_TIMEOUT_IN_SECONDS": 70,
+        "LOCK_TIMEOUT": 7,
+        "AUTOCOMMIT": True,  # by the argument of that name
+        "CLIENT_PREFETCH_THREADS": 4,  # the connector's own
+    }
