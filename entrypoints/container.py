@@ -21,6 +21,7 @@ from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES, Kind
 from pipeline.application.session import Session, Stop
 from pipeline.domain.errors import ConfigError, Missing
 from pipeline.domain.stream import PipelineSpec, SystemSpec
+from pipeline.ports.changes import ChangeDetector
 from pipeline.ports.clock import Clock
 from pipeline.ports.metrics import Metrics
 from pipeline.ports.notifier import Notifier
@@ -111,6 +112,21 @@ def opened(
         for part in (session.transformer, session.source, session.warehouse):
             if part is not None:
                 part.close()
+
+
+def detector_of(spec: PipelineSpec) -> ChangeDetector:
+    """What tells whether the source of a pipeline has changes to load; the caller closes it. Raises ``ConfigError``
+    for a kind of source that has no such thing.
+    """
+    module = _module(SOURCES, spec.source, role="source")
+    if not hasattr(module, "build_detector"):
+        raise ConfigError(
+            f"sources of kind {spec.source.kind} cannot be watched for changes",
+            where=spec.source.name,
+            hint="Give the pipeline a schedule by the clock.",
+        )
+    detector: ChangeDetector = module.build_detector(spec.source.name, spec.source.options, pipeline=spec.name)
+    return detector
 
 
 def source_of(spec: PipelineSpec) -> Source:

@@ -39,7 +39,7 @@ def build_dag(header: Header, config_dir: Path) -> DAG:
         dag_id=header.name,
         description=header.description or None,
         doc_md=documentation(header),
-        schedule=airflow_schedule(header.schedule),
+        schedule=airflow_schedule(header, config_dir),
         start_date=_START,
         catchup=False,
         max_active_runs=1,

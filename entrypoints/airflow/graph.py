@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from entrypoints.airflow.header import Header
+from entrypoints.schedule import ScheduleKind
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
-DECIDE, LOAD, CHECK, BUILD, VERIFY, PUBLISH = "decide", "load", "check", "build", "verify", "publish"
+WAIT, DECIDE, LOAD, CHECK, BUILD, VERIFY, PUBLISH = "wait", "decide", "load", "check", "build", "verify", "publish"
 
 
 def build_tasks(header: Header) -> tuple[str, ...]:
@@ -38,6 +39,8 @@ def add_tasks(header: Header, config_dir: Path) -> None:
     decide = tasks.branch(DECIDE)
     loaded = tasks.step(LOAD, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, outlets=tasks.alias("staging"))
     checked = tasks.step(CHECK)
+    if _waits(header):
+        tasks.wait() >> decide
     decide >> loaded >> checked
     last = checked
     for task_id in build_tasks(header):
@@ -46,6 +49,12 @@ def add_tasks(header: Header, config_dir: Path) -> None:
         last = tasks.follow(last, tasks.step(VERIFY))
     if header.has_transform:
         tasks.follow(last, tasks.step(PUBLISH, outlets=tasks.alias("marts")))
+
+
+def _waits(header: Header) -> bool:
+    """Whether runs start by themselves at times when there may be nothing to load."""
+    starts = header.schedule.kind in {ScheduleKind.CRON, ScheduleKind.EVERY, ScheduleKind.CONTINUOUS}
+    return starts and header.orchestration.wait_s > 0 and not header.orchestration.service
 
 
 @attrs.frozen
@@ -60,6 +69,19 @@ class _Tasks:
         from airflow.providers.standard.operators.python import PythonOperator
 
         return PythonOperator(task_id=task_id, python_callable=perform, op_args=self._arguments(task_id), **options)
+
+    def wait(self) -> BaseOperator:
+        """The task that waits for changes."""
+        from entrypoints.airflow.sensor import ChangeSensor
+
+        wanted = self.header.orchestration
+        return ChangeSensor(
+            task_id=WAIT,
+            path=str(self.header.path),
+            config_dir=str(self.config_dir),
+            poll_s=wanted.poll_s,
+            wait_s=wanted.wait_s,
+        )
 
     def branch(self, task_id: str) -> BaseOperator:
         """A task whose outcome is which tasks follow."""

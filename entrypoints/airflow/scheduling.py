@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
 
-from entrypoints.schedule import Schedule, ScheduleKind
+from entrypoints.airflow.header import Header
+from entrypoints.schedule import ScheduleKind
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-#: Schemas that our own assets are grouped by.
-STAGING, MARTS = "staging", "marts"
+#: What our own assets are: a pipeline's source, its staging tables, its marts.
+SOURCE, STAGING, MARTS = "source", "staging", "marts"
 
 _OWN_NAME = re.compile(rf"\w+/(?:{STAGING}|{MARTS})/\w+")
 
@@ -34,8 +36,9 @@ def named_asset(name: str) -> Asset:
     return Asset(uri=name) if "://" in name else Asset(name=name)
 
 
-def airflow_schedule(schedule: Schedule) -> Any:
-    """What to give a DAG as its schedule."""
+def airflow_schedule(header: Header, config_dir: Path) -> Any:
+    """What to give the DAG of a pipeline as its schedule."""
+    schedule = header.schedule
     match schedule.kind:
         case ScheduleKind.MANUAL:
             return None
@@ -43,7 +46,23 @@ def airflow_schedule(schedule: Schedule) -> Any:
             return schedule.cron
         case ScheduleKind.EVERY:
             return timedelta(seconds=schedule.every_s)
+        case ScheduleKind.CONTINUOUS:
+            return "@continuous"
+        case ScheduleKind.CHANGES:
+            return [_watched(header, config_dir)]
         case ScheduleKind.ASSETS:
             return [named_asset(name) for name in schedule.assets]
         case _:
-            return "@continuous"
+            assert_never(schedule.kind)
+
+
+def _watched(header: Header, config_dir: Path) -> Asset:
+    """The pipeline's source as an asset, whose events are changes that wait in its log."""
+    from airflow.sdk import Asset, AssetWatcher
+
+    from entrypoints.airflow.triggers import ChangeTrigger
+
+    wanted = header.orchestration
+    trigger = ChangeTrigger(str(header.path), str(config_dir), wanted.poll_s, wanted.wait_s)
+    name = f"{header.name}/{SOURCE}"
+    return Asset(name=name, uri=f"pipeline://{name}", watchers=[AssetWatcher(name=f"{name}/changes", trigger=trigger)])

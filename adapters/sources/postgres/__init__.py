@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from adapters.sources.postgres.detection import PostgresDetector
     from adapters.sources.postgres.source import PostgresSource
 
 
@@ -21,3 +22,11 @@ def build(name: str, options: Mapping[str, object], *, pipeline: str) -> Postgre
     from adapters.sources.postgres.source import PostgresSource
 
     return PostgresSource(name, parse_options(name, options, pipeline=pipeline))
+
+
+def build_detector(name: str, options: Mapping[str, object], *, pipeline: str) -> PostgresDetector:
+    """What tells whether the source that ``build`` makes of the same options has changes to load."""
+    from adapters.sources.postgres.detection import PostgresDetector
+    from adapters.sources.postgres.options import parse_options
+
+    return PostgresDetector(parse_options(name, options, pipeline=pipeline))

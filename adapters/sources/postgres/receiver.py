@@ -48,6 +48,16 @@ _STATUS_FORM = struct.Struct(">cQQQqB")
 _FILE_GONE = "58P01"
 
 
+def row_message(view: memoryview) -> bool:
+    """Whether a message of the stream is the change of a row, or a truncation."""
+    return view[0] == _XLOG and view[_HEADER] in _ROWS
+
+
+def keepalive_end(view: memoryview) -> int:
+    """Up to where a keepalive says that everything was sent; -1 of any other message."""
+    return int(_KEEPALIVE_FORM.unpack_from(view)[1]) if view[0] == _KEEPALIVE else -1
+
+
 @attrs.define(slots=True)
 class Commit:
     """The end of a transaction: LSN of its commit record, LSN after it, and when, in microseconds since 2000."""

@@ -22,7 +22,8 @@ from pipeline.ports.source import LogState, LogStatus
 #: The one component of a PostgreSQL position.
 LSN = "lsn"
 
-_IN_USE = "55006"
+#: SQLSTATE of a slot that somebody reads.
+IN_USE = "55006"
 #: SQLSTATE of a slot that is there already.
 EXISTS = "42710"
 _CANCEL_S = 10.0
@@ -173,7 +174,7 @@ def drop(session: Session, name: str, *, wait_s: float) -> None:
             state = error.facts.get("sqlstate")
             if state == _NO_SLOT:
                 return
-            if state != _IN_USE:
+            if state != IN_USE:
                 raise
             if not backoff.wait():
                 raise in_use(session, name) from None
@@ -189,7 +190,7 @@ def start(connector: Connector, session: Session, name: str, text: str, *, wait_
             return link
         sqlstate = sqlstate_of(result)
         link.finish()
-        if sqlstate != _IN_USE:
+        if sqlstate != IN_USE:
             raise server_error(sqlstate, session.where)
         if not backoff.wait():
             raise in_use(session, name)
