@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from entrypoints.cli.airflow import airflow
 from entrypoints.cli.options import Common, common_options, pipeline_argument
 
 _EPILOG = """\b
@@ -199,3 +200,6 @@ def transform(*, common: Common, pipeline: str, streams: tuple[str, ...], full_r
     from entrypoints.cli import moving
 
     return moving.transform(pipeline, common, streams=streams, full_refresh=full_refresh)
+
+
+cli.add_command(airflow)

@@ -5,8 +5,9 @@ What a program reads is in ``plain``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -151,6 +152,31 @@ def status_table(result: StatusResult, *, dag_url: str | None) -> RenderableType
     if dag_url:
         parts.append(Text(f"Airflow: {dag_url}"))
     return Group(*parts)
+
+
+def run_table(told: Mapping[str, Any]) -> RenderableType:
+    """A run in Airflow and its tasks."""
+    table = _table("task", "state", ">attempts", ">seconds")
+    for task in told["tasks"]:
+        seconds = "" if task["seconds"] is None else f"{task['seconds']:.1f}"
+        table.add_row(task["task"], _state(task["state"]), str(task["attempts"]), seconds)
+    return Group(table, Text(f"{told['pipeline']}: run {told['run']} {told['state']}"), Text(f"Airflow: {told['url']}"))
+
+
+def dags_table(told: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """The DAGs of pipelines in Airflow, each with its latest run."""
+    table = _table("pipeline", "schedule", "latest run", "state", "started", "ended")
+    for dag in told:
+        run = dag["latest"] or {}
+        moments = [str(run.get(name) or "")[:19].replace("T", " ") for name in ("started_at", "ended_at")]
+        schedule = "paused" if dag["paused"] else dag["schedule"] or "by hand"
+        table.add_row(dag["pipeline"], schedule, run.get("run", "none yet"), _state(run.get("state")), *moments)
+    return table
+
+
+def _state(state: str | None) -> Text:
+    style = "green" if state in _GOOD else "bold red" if state in {"failed", "upstream_failed"} else ""
+    return Text(state or "", style)
 
 
 def _loads(loads: Iterable[dict[str, object]]) -> Table:

@@ -14,7 +14,7 @@ from entrypoints.cli.__main__ import main
 
 ROOT = Path(__file__).parents[3]
 #: In the order in which a person meets them.
-COMMANDS = ("demo", "init", "doctor", "plan", "run", "stream", "resync", "status", "verify", "transform")
+COMMANDS = ("demo", "init", "doctor", "plan", "run", "stream", "resync", "status", "verify", "transform", "airflow")
 
 #: What takes long to import and is of no use for an answer about arguments.
 HEAVY = ("adbc_driver_manager", "airflow", "attr", "dbt", "dependency_injector", "duckdb", "dynaconf", "jsonschema")
@@ -64,9 +64,9 @@ def test_help_lists_every_command_examples_and_exit_statuses() -> None:
     assert "Exit status:" in done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS[:-1], "airflow trigger", "airflow status"])
 def test_every_command_takes_the_common_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     text = capsys.readouterr().out
     assert [option for option in ("--config-dir", "--env", "--json", "--log-level") if option not in text] == []
 

@@ -1,0 +1,138 @@
+"""Commands that speak to Airflow over its REST API: ``airflow trigger`` and ``airflow status``.
+
+Where it is and how to sign in is said by AIRFLOW_BASE_URL, AIRFLOW_USERNAME, AIRFLOW_PASSWORD and AIRFLOW_TOKEN.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from entrypoints.airflow.client import AirflowClient, AirflowRefused, AirflowUnreachable
+from entrypoints.cli.invocation import redactor, settings_of
+from entrypoints.cli.options import Common
+from entrypoints.cli.output import show
+from pipeline.domain.errors import ConfigError, PipelineError
+
+_POLL_S = 1.0
+_FAILED = {"failed"}
+_ENDED = {"success", *_FAILED}
+
+
+def trigger(pipeline: str, common: Common, *, params: Mapping[str, Any], wait: bool, timeout_s: float) -> int:
+    """Start a run of the pipeline's DAG; with ``wait``, watch it to its end."""
+    client = _client(common)
+    run_id = client.trigger(pipeline, params)
+    if wait:
+        _watch(client, pipeline, run_id, timeout_s=timeout_s)
+    told = _told(client, pipeline, run_id)
+    show(common, as_json=lambda: told, as_table=lambda: _run_table(told))
+    if told["state"] in _FAILED:
+        failed = ", ".join(task["task"] for task in told["tasks"] if task["state"] == "failed")
+        raise PipelineError(f"the run failed in {failed}", where=f"pipeline {pipeline}", hint=f"See {told['url']}.")
+    return 0
+
+
+def status(common: Common, *, pipelines: Sequence[str]) -> int:
+    """Show each pipeline's DAG and its latest run; all that are in Airflow if none is named."""
+    client = _client(common)
+    listed = client.get("dags", limit=1000, tags="pipeline")["dags"]
+    dags = {str(dag["dag_id"]): dag for dag in listed}
+    unknown = sorted(set(pipelines) - set(dags))
+    if unknown:
+        raise AirflowRefused(
+            f"Airflow has no pipeline called {', '.join(unknown)}",
+            where=client.url,
+            hint=f"It has: {', '.join(sorted(dags)) or 'none'}.",
+        )
+    told = [_dag(client, dags[name]) for name in pipelines or sorted(dags)]
+    show(common, as_json=lambda: {"airflow_url": client.url, "pipelines": told}, as_table=lambda: _dags_table(told))
+    return 0
+
+
+def _client(common: Common) -> AirflowClient:
+    url = settings_of(common).airflow_base_url
+    if not url:
+        raise ConfigError("it is not said where Airflow is", hint="Set AIRFLOW_BASE_URL, for example http://host:8080.")
+    password, token = os.environ.get("AIRFLOW_PASSWORD"), os.environ.get("AIRFLOW_TOKEN")
+    for secret in (password, token):
+        redactor().secrets.add(secret or "")
+    return AirflowClient(url, user=os.environ.get("AIRFLOW_USERNAME"), password=password, token=token)
+
+
+def _watch(client: AirflowClient, dag_id: str, run_id: str, *, timeout_s: float) -> None:
+    """Return when the run has ended. Airflow may be away for a while meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            if client.run(dag_id, run_id)["state"] in _ENDED:
+                return
+        except AirflowUnreachable:
+            if time.monotonic() >= deadline:
+                raise
+        if time.monotonic() >= deadline:
+            raise AirflowUnreachable(
+                f"the run has not ended within {timeout_s:g} s; it goes on",
+                where=f"run {run_id}",
+                hint=f"See {_url(client, dag_id, run_id)}.",
+            )
+        time.sleep(_POLL_S)
+
+
+def _told(client: AirflowClient, dag_id: str, run_id: str) -> dict[str, Any]:
+    run = client.run(dag_id, run_id)
+    tasks = client.tasks(dag_id, run_id)
+    return {
+        "pipeline": dag_id,
+        **_facts(run),
+        "url": _url(client, dag_id, run_id),
+        "tasks": [
+            {
+                "task": task["task_id"],
+                "state": task["state"],
+                "attempts": task["try_number"],
+                "seconds": task["duration"],
+            }
+            for task in tasks
+        ],
+    }
+
+
+def _dag(client: AirflowClient, dag: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(dag["dag_id"])
+    runs = client.get(f"dags/{name}/dagRuns", limit=1, order_by="-run_after")["dag_runs"]
+    return {
+        "pipeline": name,
+        "paused": dag["is_paused"],
+        "schedule": dag["timetable_summary"],
+        "url": f"{client.url}/dags/{name}",
+        "latest": _facts(runs[0]) if runs else None,
+    }
+
+
+def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "run": run["dag_run_id"],
+        "state": run["state"],
+        "started_at": run["start_date"],
+        "ended_at": run["end_date"],
+        "started_by": run["run_type"],
+    }
+
+
+def _url(client: AirflowClient, dag_id: str, run_id: str) -> str:
+    return f"{client.url}/dags/{dag_id}/runs/{run_id}"
+
+
+def _run_table(told: Mapping[str, Any]) -> object:
+    from entrypoints.cli.tables import run_table
+
+    return run_table(told)
+
+
+def _dags_table(told: Sequence[Mapping[str, Any]]) -> object:
+    from entrypoints.cli.tables import dags_table
+
+    return dags_table(told)

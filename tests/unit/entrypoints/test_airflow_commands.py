@@ -1,0 +1,208 @@
+"""``airflow trigger`` and ``airflow status`` against a server that answers as Airflow's API does."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entrypoints.cli.__main__ import main
+
+RUN = {
+    "dag_run_id": "manual__1",
+    "state": "queued",
+    "start_date": "2026-11-24T10:00:00Z",
+    "end_date": None,
+    "run_type": "manual",
+}
+DAGS = {"dags": [{"dag_id": "crm", "is_paused": False, "timetable_summary": "@hourly"}]}
+
+
+class Api:
+    """Answers of Airflow by method and path, and every request that came; a list gives one answer after another."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            "POST /auth/token": {"access_token": "a-token-canary"},
+            "GET /api/v2/dags": DAGS,
+            "POST /api/v2/dags/crm/dagRuns": RUN,
+            "GET /api/v2/dags/crm/dagRuns": {"dag_runs": [RUN]},
+            "GET /api/v2/dags/crm/dagRuns/manual__1": RUN,
+            "GET /api/v2/dags/crm/dagRuns/manual__1/taskInstances": {
+                "task_instances": [
+                    {"task_id": "load", "state": "failed", "try_number": 2, "duration": 1.5, "start_date": "2026"},
+                    {"task_id": "decide", "state": "success", "try_number": 1, "duration": 0.5, "start_date": "2025"},
+                    {"task_id": "check", "state": None, "try_number": 0, "duration": None, "start_date": None},
+                ]
+            },
+        }
+        self.requests: list[tuple[str, Any, str | None]] = []
+
+    def answer(self, request: str, body: Any, token: str | None) -> tuple[int, Any]:
+        self.requests.append((request, body, token))
+        found = self.answers.get(request, (404, {"detail": "a-detail-canary"}))
+        if isinstance(found, list):
+            found = found.pop(0) if len(found) > 1 else found[0]
+        return found if isinstance(found, tuple) else (200, found)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Api]:
+    api = Api()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            request = f"{self.command} {self.path.partition('?')[0]}"
+            status, content = api.answer(request, body, self.headers.get("Authorization"))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        do_GET = do_POST = _answer  # noqa: N815 - the names that the library looks for
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("AIRFLOW_BASE_URL", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("AIRFLOW_USERNAME", "admin")
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "a-password-canary")
+    monkeypatch.delenv("AIRFLOW_TOKEN", raising=False)
+    monkeypatch.setattr("entrypoints.cli.orchestration._POLL_S", 0.01)
+    yield api
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def url() -> str:
+    import os
+
+    return os.environ["AIRFLOW_BASE_URL"].rstrip("/")
+
+
+def test_a_run_is_started_with_its_params(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["airflow", "trigger", "crm", "--resync", "people", "--full-refresh", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert status == 0
+    assert (told["run"], told["state"], told["url"]) == ("manual__1", "queued", f"{url()}/dags/crm/runs/manual__1")
+    assert api.requests[:2] == [
+        ("POST /auth/token", {"username": "admin", "password": "a-password-canary"}, None),
+        (
+            "POST /api/v2/dags/crm/dagRuns",
+            {"logical_date": None, "conf": {"full_refresh": True, "resync": ["people"]}},
+            "Bearer a-token-canary",
+        ),
+    ]
+
+
+def test_waiting_ends_with_the_run_whatever_airflow_does_meanwhile(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = "GET /api/v2/dags/crm/dagRuns/manual__1"
+    api.answers[run] = [RUN, (503, {}), {**RUN, "state": "running"}, {**RUN, "state": "success"}]
+    assert main(["airflow", "trigger", "crm", "--wait"]) == 0
+    assert capsys.readouterr().out == (
+        "task    state    attempts  seconds\n"
+        "decide  success         1      0.5\n"
+        "load    failed          2      1.5\n"
+        "check                   0\n"
+        "crm: run manual__1 success\n"
+        f"Airflow: {url()}/dags/crm/runs/manual__1\n"
+    )
+
+
+def test_a_run_that_failed_is_a_failure_and_says_where(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["GET /api/v2/dags/crm/dagRuns/manual__1"] = {**RUN, "state": "failed"}
+    assert main(["airflow", "trigger", "crm", "--wait"]) == 1
+    assert capsys.readouterr().err == (
+        f"error: pipeline crm: the run failed in load\nSee {url()}/dags/crm/runs/manual__1.\n"
+    )
+
+
+def test_a_run_that_does_not_end_in_time_goes_on(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["airflow", "trigger", "crm", "--wait", "--timeout", "0.05"]) == 3
+    assert "the run has not ended within 0.05 s; it goes on" in capsys.readouterr().err
+
+
+def test_status_shows_each_pipeline_and_its_latest_run(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["airflow", "status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "airflow_url": url(),
+        "pipelines": [
+            {
+                "pipeline": "crm",
+                "paused": False,
+                "schedule": "@hourly",
+                "url": f"{url()}/dags/crm",
+                "latest": {
+                    "run": "manual__1",
+                    "state": "queued",
+                    "started_at": "2026-11-24T10:00:00Z",
+                    "ended_at": None,
+                    "started_by": "manual",
+                },
+            }
+        ],
+    }
+    assert main(["airflow", "status", "crm"]) == 0
+    assert capsys.readouterr().out == (
+        "pipeline  schedule  latest run  state   started              ended\n"
+        "crm       @hourly   manual__1   queued  2026-11-24 10:00:00\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "exit_status", "message"),
+    [
+        ("POST /auth/token", 401, 2, "Airflow does not let us (401)"),
+        ("POST /api/v2/dags/crm/dagRuns", 404, 2, "Airflow has no such DAG or run"),
+        ("POST /api/v2/dags/crm/dagRuns", 400, 2, "Airflow refused what was asked for (400)"),
+        ("POST /api/v2/dags/crm/dagRuns", 500, 3, "Airflow could not answer (500)"),
+    ],
+)
+def test_what_airflow_refuses_is_told_without_its_words(
+    api: Api, capsys: pytest.CaptureFixture[str], request_: str, status: int, exit_status: int, message: str
+) -> None:
+    api.answers[request_] = (status, {"detail": "a-detail-canary"})
+    assert main(["airflow", "trigger", "crm"]) == exit_status
+    told = capsys.readouterr().err
+    assert f"error: {url()}: {message}\n" in told
+    assert "canary" not in told
+
+
+def test_a_pipeline_that_airflow_does_not_have_is_rejected(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["airflow", "status", "shop"]) == 2
+    assert capsys.readouterr().err == f"error: {url()}: Airflow has no pipeline called shop\nIt has: crm.\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "exit_status", "message"),
+    [
+        ("AIRFLOW_BASE_URL", "", 2, "it is not said where Airflow is"),
+        ("AIRFLOW_BASE_URL", "file:///etc", 2, "AIRFLOW_BASE_URL is no address"),
+        ("AIRFLOW_BASE_URL", "http://127.0.0.1:1", 3, "Airflow did not answer"),
+        ("AIRFLOW_PASSWORD", "", 2, "there is nothing to sign in to Airflow with"),
+    ],
+)
+def test_where_airflow_is_and_how_to_sign_in_has_to_be_said(
+    api: Api,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    exit_status: int,
+    message: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(["airflow", "status"]) == exit_status
+    assert message in capsys.readouterr().err
