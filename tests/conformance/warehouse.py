@@ -278,9 +278,9 @@ class WarehouseConformance(WarehouseSuite):
             assert warehouse.current(target).to_pylist() == [row]
         assert warehouse.changelog(target).select(after.names).to_pylist() == [row]
         added = {**row, after.key[0]: 2}
-        load(warehouse, target, [Log(lsn=200).insert(**added)], after=checkpoint)
+        checkpoint = load(warehouse, target, [Log(lsn=200).insert(**added)], after=checkpoint)
         assert content(warehouse.current(target)) == content(pa.Table.from_pylist([row, added], schema=after.arrow()))
-        warehouse.rebuild(GROUP, target)
+        warehouse.rebuild(checkpoint, target)
         assert content(warehouse.current(target)) == content(pa.Table.from_pylist([row, added], schema=after.arrow()))
 
     def test_renaming_reaches_what_the_changelog_tells_of_unchanged_columns_and_old_keys(
@@ -296,7 +296,7 @@ class WarehouseConformance(WarehouseSuite):
         renamed = target_for(Mode.MIRROR, after, version=2)
         renames = (RenameColumn("id", after.columns[0]), RenameColumn("name", after.columns[1]))
         warehouse.migrate(checkpoint, [Migration(renamed, PEOPLE, renames)])
-        warehouse.rebuild(GROUP, renamed)
+        warehouse.rebuild(checkpoint, renamed)
         assert warehouse.current(renamed).to_pylist() == [{"number": 2, "label": "a"}]
 
     @pytest.mark.parametrize("mode", list(Mode))
@@ -329,6 +329,41 @@ class WarehouseConformance(WarehouseSuite):
             checkpoint = warehouse.migrate(checkpoint, [Migration(target, PEOPLE, (RenameColumn("name", column),))])
             assert warehouse.current(target).to_pylist() == [{"id": 1, label: "a"}]
         assert warehouse.checkpoint(GROUP) == checkpoint
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [(Mode.MIRROR, Mode.HISTORY), (Mode.MIRROR, Mode.APPEND), (Mode.APPEND, Mode.SOFT_DELETE)],
+        ids=lambda mode: mode.value,
+    )
+    def test_a_writer_that_knows_the_former_mode_is_fenced_out_by_a_rebuild(
+        self, warehouse: Warehouse, harness: WarehouseHarness, before: Mode, after: Mode
+    ) -> None:
+        former, built = create(warehouse, target_for(before)), target_for(after)
+        checkpoint = load(warehouse, former, [Log().insert(id=1, name="a")])
+        another = harness.open()
+        claimed = another.rebuild(checkpoint, built)
+        assert (claimed, another.checkpoint(GROUP)) == (checkpoint.claimed(), checkpoint.claimed())
+        with pytest.raises(Fenced):
+            load(warehouse, former, [Log(lsn=200).insert(id=2, name="b")], after=checkpoint)
+        load(another, built, [Log(lsn=300).insert(id=3, name="c")], after=claimed)
+        rows = [{"id": 1, "name": "a"}, {"id": 3, "name": "c"}]
+        assert another.current(built).sort_by("id").to_pylist() == rows
+        assert another.changelog(built).select(["id", "name"]).sort_by("id").to_pylist() == rows
+        another.close()
+
+    @pytest.mark.parametrize("after", [Mode.HISTORY, Mode.APPEND], ids=lambda mode: mode.value)
+    def test_a_rebuild_by_a_run_that_another_one_overtook_changes_nothing(
+        self, warehouse: Warehouse, harness: WarehouseHarness, after: Mode
+    ) -> None:
+        target = create(warehouse, target_for())
+        checkpoint = load(warehouse, target, [Log().insert(id=1, name="a")])
+        load(warehouse, target, [Log(lsn=200).insert(id=2, name="b")], after=checkpoint)
+        told = snapshot_of(warehouse, target)
+        stale = harness.open()
+        with pytest.raises(Fenced):
+            stale.rebuild(checkpoint, target_for(after))
+        stale.close()
+        assert snapshot_of(warehouse, target) == told
 
     def test_neither_a_start_nor_a_migration_undoes_a_migration_of_another_group(
         self, warehouse: Warehouse, harness: WarehouseHarness

@@ -236,6 +236,6 @@ class WarehouseModesConformance(WarehouseSuite):
         warehouse.begin(rewound)
         for changes, is_copy in loads:
             rewound = load(warehouse, direct, changes, after=rewound, is_copy=is_copy)
-        warehouse.rebuild(GROUP, right)
+        warehouse.rebuild(checkpoint, right)
         assert content(warehouse.rows(right)) == content(warehouse.rows(direct))
         assert warehouse.states(GROUP)["people"].mode is after

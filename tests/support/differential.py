@@ -36,7 +36,7 @@ def check_rebuilds(model: Driver, other: Driver, history: History, *, told: Told
         note(f"{before.value} rebuilt as {after.value}")
         for driver in (model, other):
             rebuilt = driver.target(before, built_as=after)
-            driver.warehouse.rebuild("shop", rebuilt)
+            driver.checkpoint = driver.warehouse.rebuild(driver.checkpoint, rebuilt)
             assert told(driver.warehouse.rows(rebuilt)) == direct[after]
 
 

@@ -116,14 +116,16 @@ class DuckDBWarehouse:
         with self._transaction() as connection:
             fence(connection, previous, checkpoint)
 
-    def rebuild(self, group: str, target: Target) -> None:
+    def rebuild(self, previous: Checkpoint, target: Target) -> Checkpoint:
         """Replay the changelog in the target's mode."""
         with self._transaction() as connection, self._database.hold() as reader:
+            fence(connection, previous, previous.claimed())
             rebuild(connection, reader, target)
             connection.execute(
                 'UPDATE pipeline.streams SET mode = $mode WHERE "group" = $group AND stream = $stream',
-                {"mode": target.mode.value, "group": group, "stream": target.stream},
+                {"mode": target.mode.value, "group": previous.group, "stream": target.stream},
             )
+        return previous.claimed()
 
     def waiting(self, target: Target) -> Waiting:
         """The keys that wait; none where the tables do not exist yet."""

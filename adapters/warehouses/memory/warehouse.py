@@ -116,14 +116,16 @@ class MemoryWarehouse:
         fence(self._store, previous)
         self._store.checkpoints[checkpoint.group] = checkpoint
 
-    def rebuild(self, group: str, target: Target) -> None:
+    def rebuild(self, previous: Checkpoint, target: Target) -> Checkpoint:
         """Replay the changelog in the target's mode."""
+        self.idle(previous, previous.claimed())
         table = table_of(self._store, target).copy()
         table.rebuild(target.mode)
         self._store.tables[target.table] = table
-        states = self._store.states.setdefault(group, {})
+        states = self._store.states.setdefault(previous.group, {})
         if target.stream in states:
             states[target.stream] = attrs.evolve(states[target.stream], mode=target.mode)
+        return previous.claimed()
 
     def waiting(self, target: Target) -> Waiting:
         """The keys that wait; none where the tables do not exist yet."""

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from adapters.warehouses.changerows import Stamp, changelog_rows
 from adapters.warehouses.snowflake import audit, checkpoints, control, modes, quarantine, sql
+from adapters.warehouses.snowflake.fencing import fenced
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement
@@ -29,7 +30,7 @@ from adapters.warehouses.snowflake.staterows import StateFile, state_file
 from adapters.warehouses.snowflake.uploading import Growing, Uploads
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.errors import CommitUnknown, Fenced, PipelineError, WarehouseError
+from pipeline.domain.errors import CommitUnknown, PipelineError, WarehouseError
 from pipeline.domain.loading import LoadStep, Target
 from pipeline.domain.stream import Mode
 
@@ -210,12 +211,3 @@ class SnowflakeLoad:
         uploads, self._uploads = self._uploads, None
         if uploads is not None:
             uploads.close()
-
-
-def fenced(group: str) -> Fenced:
-    """What a writer gets whose checkpoint another one moved."""
-    return Fenced(
-        "another writer moved the checkpoint",
-        where=f"group {group}",
-        hint="Stop this process, or the other one, and start again.",
-    )

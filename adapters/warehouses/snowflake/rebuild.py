@@ -2,8 +2,11 @@
 
 It is built in a work table, which nobody reads, statement by statement. Then one transaction puts its rows into the
 staging table and records the mode, so that readers see the one or the other. Only from and to append mode, where a view
-takes the place of a table, are there two steps, since DDL commits: the mode is recorded last, and ``mend`` puts right
+takes the place of a table, are there two steps, since DDL commits: the mode is recorded last, and ``unfinished`` tells
 what a run that died in between left. In which order things are replayed is ``replaying``'s.
+
+Before anything is shown the checkpoint is moved by compare-and-set (P4): what another writer loaded after the changelog
+was read would be missing, and it would go on loading in the former mode.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import pyarrow as pa
 from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.replaying import PIECE_ROWS, Copy, replay
 from adapters.warehouses.snowflake import control, modes, sql
+from adapters.warehouses.snowflake.fencing import move
 from adapters.warehouses.snowflake.files import showing, shown
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
@@ -27,6 +31,7 @@ from adapters.warehouses.snowflake.tables import Maker, refuse_keyless
 from adapters.warehouses.snowflake.uploading import Uploads
 from pipeline.domain import naming
 from pipeline.domain.change import SEQUENCE
+from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.loading import Target, Truncation
 from pipeline.domain.stream import Mode
@@ -34,13 +39,18 @@ from pipeline.domain.tables import LOAD
 from pipeline.ports.warehouse import target_of
 
 
-def rebuild(sessions: Sessions, group: str, target: Target, *, piece_rows: int = PIECE_ROWS) -> None:
-    """Replay the changelog in the target's mode, show the result and record the mode."""
+def rebuild(
+    sessions: Sessions, row: Checkpoint, claimed: Checkpoint, target: Target, *, piece_rows: int = PIECE_ROWS
+) -> None:
+    """Replay the changelog in the target's mode, show the result and record the mode, the checkpoint moved from ``row``
+    to ``claimed`` first. Raises ``Fenced``.
+    """
     refuse_keyless(target)
     session, maker = sessions.get(), Maker(sessions.get())
     if target.mode is Mode.APPEND:
+        move(session, row, claimed)
         maker.ensure_staging(target)
-        session.execute(control.set_mode(group, target.stream, target.mode))
+        session.execute(control.set_mode(row.group, target.stream, target.mode))
         return
     work = sql.work_table(target)
     session.execute(Statement(sql.create_staging(target, work, replace=True)))
@@ -49,20 +59,20 @@ def rebuild(sessions: Sessions, group: str, target: Target, *, piece_rows: int =
         copies = [Copy(load, at) for load, at in control.read_copies(session, target.table)]
         replay(_pieces(session, target, piece_rows), copies, target, applier)
         uploads.remove()
-    _show(session, maker, group, target)
+    _show(session, maker, row, claimed, target)
     with suppress(PipelineError):  # it is replaced when it is needed again
         session.execute(Statement(f"DROP TABLE IF EXISTS {work}"))
 
 
-def mend(sessions: Sessions, group: str) -> None:
-    """Put right staging tables of a group that are not what the recorded mode needs: a rebuild was interrupted."""
-    session = sessions.get()
+def unfinished(session: Session, group: str) -> tuple[Target, ...]:
+    """The streams of a group whose staging tables are not what the recorded mode needs: a rebuild was interrupted."""
     names = session.named_rows(Statement(f"SHOW OBJECTS IN SCHEMA {quote(naming.STAGING)}"))
     kinds = {str(row["name"]): str(row["kind"]) for row in names}
-    for state in control.read_states(session, group).values():
-        wanted = "VIEW" if state.mode is Mode.APPEND else "TABLE"
-        if kinds.get(stored(state.table)) != wanted:
-            rebuild(sessions, group, target_of(state))
+    return tuple(
+        target_of(state)
+        for state in control.read_states(session, group).values()
+        if kinds.get(stored(state.table)) != ("VIEW" if state.mode is Mode.APPEND else "TABLE")
+    )
 
 
 @attrs.frozen
@@ -106,16 +116,18 @@ def _pieces(session: Session, target: Target, piece_rows: int) -> Iterator[pa.Ta
             yield shown(batch.slice(start, piece_rows), schema)
 
 
-def _show(session: Session, maker: Maker, group: str, target: Target) -> None:
+def _show(session: Session, maker: Maker, row: Checkpoint, claimed: Checkpoint, target: Target) -> None:
     work, staging = sql.work_table(target), sql.staging(target)
     names = columns([*target.schema.names, *sql.METADATA])
     if maker.kind(naming.STAGING, target.table) == "TABLE":
         with session.transaction():
+            move(session, row, claimed)
             session.execute(Statement(f"DELETE FROM {staging}"))
             session.execute(Statement(f"INSERT INTO {staging} ({names})\nSELECT {names} FROM {work}"))
-            session.execute(control.set_mode(group, target.stream, target.mode))
+            session.execute(control.set_mode(row.group, target.stream, target.mode))
         return
+    move(session, row, claimed)
     session.execute(Statement(f"DROP VIEW IF EXISTS {staging}"))
     # made with its rows in it, and made here: a table that is moved gets none of the grants on future tables
     session.execute(Statement(f"CREATE TABLE {staging} AS\nSELECT {names} FROM {work}"))
-    session.execute(control.set_mode(group, target.stream, target.mode))
+    session.execute(control.set_mode(row.group, target.stream, target.mode))

@@ -23,8 +23,9 @@ from adapters.warehouses.snowflake import (
     uploading,
 )
 from adapters.warehouses.snowflake.checkpoints import Known, Recorded
+from adapters.warehouses.snowflake.fencing import fenced, move
 from adapters.warehouses.snowflake.files import FileColumn, file_columns, showing, shown
-from adapters.warehouses.snowflake.load import SnowflakeLoad, fenced
+from adapters.warehouses.snowflake.load import SnowflakeLoad
 from adapters.warehouses.snowflake.options import SnowflakeOptions
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
@@ -74,8 +75,9 @@ class SnowflakeWarehouse:
         self._sessions.call(control.create_missing)
         recorded = self._read_checkpoint(group)
         if recorded is not None:
-            self._undo_unrecorded(recorded.newest)
-            rebuild.mend(self._sessions, group)
+            present = self._undo_unrecorded(recorded.newest)
+            for target in rebuild.unfinished(self._sessions.get(), group):
+                present = self.rebuild(present, target)
         uploading.sweep(self._sessions.get())
 
     def checkpoint(self, group: str) -> Checkpoint | None:
@@ -153,9 +155,13 @@ class SnowflakeWarehouse:
         self._run(checkpoints.note_idle(checkpoint))
         self._recorded[checkpoint.group] = Recorded(recorded.row, checkpoint)
 
-    def rebuild(self, group: str, target: Target) -> None:
+    def rebuild(self, previous: Checkpoint, target: Target) -> Checkpoint:
         """Replay the changelog in the target's mode."""
-        rebuild.rebuild(self._sessions, group, target)
+        recorded, claimed = self._expect(previous, again=True), previous.claimed()
+        self._recorded.pop(previous.group)  # until it is told what became of it
+        rebuild.rebuild(self._sessions, recorded.row, claimed, target)
+        self._recorded[previous.group] = Recorded(claimed)
+        return claimed
 
     def waiting(self, target: Target) -> Waiting:
         """The keys that wait; none where the tables do not exist yet."""
@@ -236,9 +242,8 @@ class SnowflakeWarehouse:
     def _move(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Move the row alone (P4)."""
         recorded = self._expect(previous, again=True)
-        if self._sessions.get().execute(checkpoints.move_checkpoint(recorded.row, checkpoint)) != 1:
-            self._recorded.pop(previous.group, None)
-            raise fenced(previous.group)
+        self._recorded.pop(previous.group)
+        move(self._sessions.get(), recorded.row, checkpoint)
         self._recorded[checkpoint.group] = Recorded(checkpoint)
 
     def _maker(self) -> Maker:

@@ -38,7 +38,7 @@ def ready(session: Session, *, resync: Collection[str] = ()) -> Checkpoint:
     states = session.warehouse.states(session.group)
     refuse_unfit(session, states)
     checkpoint = _forget_removed(session, checkpoint, states)
-    _switch_modes(session, states)
+    checkpoint = _switch_modes(session, checkpoint, states)
     missing = missing_streams(session, states, resync=resync)
     session.source.prepare(session.specs())
     if missing:
@@ -76,7 +76,7 @@ def begin_again(session: Session) -> Checkpoint:
             at=session.clock.now(),
         )
         session.warehouse.reset(previous, checkpoint)
-        _switch_modes(session, states)
+        checkpoint = _switch_modes(session, checkpoint, states)
         return _copy(session, snapshot, session.specs(), checkpoint=checkpoint, states=states)
 
 
@@ -121,15 +121,16 @@ def _copy(
     return checkpoint
 
 
-def _switch_modes(session: Session, states: dict[str, StreamState]) -> None:
+def _switch_modes(session: Session, checkpoint: Checkpoint, states: dict[str, StreamState]) -> Checkpoint:
     """Build staging tables anew for modes that were changed; also where a copy follows, since a copy in history mode
-    goes on from the versions that are there.
+    goes on from the versions that are there. Returns the checkpoint to go on from.
     """
     for spec in session.specs():
         state = states.get(spec.name)
         if state is not None and state.mode is not spec.mode:
             states[spec.name] = attrs.evolve(state, mode=spec.mode)
-            session.warehouse.rebuild(session.group, target_of(states[spec.name]))
+            checkpoint = session.warehouse.rebuild(checkpoint, target_of(states[spec.name]))
+    return checkpoint
 
 
 def _forget_removed(session: Session, checkpoint: Checkpoint, states: dict[str, StreamState]) -> Checkpoint:

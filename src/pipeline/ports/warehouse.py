@@ -167,11 +167,13 @@ class Warehouse(Protocol):
         """Move the checkpoint alone, at no warehouse cost where the system allows (P12). Raises ``Fenced``."""
         ...
 
-    def rebuild(self, group: str, target: Target) -> None:
+    def rebuild(self, previous: Checkpoint, target: Target) -> Checkpoint:
         """Build the staging table anew in the target's mode from the changelog, and record it, in one transaction.
 
         It is then what it would be had every load been made in that mode, ``replace`` included: what was loaded
-        before one is not resurrected.
+        before one is not resurrected. Before it is shown, the checkpoint is moved from ``previous`` to ``claimed``,
+        which is returned: a writer that knows only the former mode is fenced out. Raises ``Fenced`` if another writer
+        moved it first, and then changes nothing (P4).
         """
         ...
 

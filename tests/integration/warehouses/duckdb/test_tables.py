@@ -72,6 +72,12 @@ def load(warehouse: DuckDBWarehouse, target: Target, rows: list[dict[str, object
         opened.commit({target.stream: StreamCounts(read_count=len(rows), changelog_count=len(rows))})
 
 
+def rebuild(warehouse: DuckDBWarehouse, target: Target) -> None:
+    before = warehouse.checkpoint("shop")
+    assert before is not None
+    warehouse.rebuild(before, target)
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_odd_names_are_kept_in_every_mode(warehouse: DuckDBWarehouse, mode: Mode) -> None:
     columns = [Column("id", pa.int64()), *(Column(name, pa.string()) for name in ODD_NAMES)]
@@ -86,7 +92,7 @@ def test_odd_names_are_kept_in_every_mode(warehouse: DuckDBWarehouse, mode: Mode
     assert sorted(warehouse.current(odd).to_pylist(), key=repr) == sorted(expected, key=repr)
     if mode is not Mode.APPEND:
         assert warehouse.compare(odd, [pa.Table.from_pylist(expected, schema=odd.schema.arrow())]).is_equal
-    warehouse.rebuild("shop", target(Mode.HISTORY, odd.schema))
+    rebuild(warehouse, target(Mode.HISTORY, odd.schema))
     rebuilt = warehouse.rows(target(Mode.HISTORY, odd.schema)).select(odd.schema.names).to_pylist()
     assert sorted(rebuilt, key=repr) == sorted([first, second, changed], key=repr)
 
@@ -156,7 +162,7 @@ def test_a_copy_takes_the_place_of_what_was_there_also_in_a_rebuild(
     for _ in range(2):
         assert sorted(warehouse.current(copied)["id"].to_pylist()) == live
         assert warehouse.rows(copied).num_rows == all_count
-        warehouse.rebuild("shop", copied)
+        rebuild(warehouse, copied)
 
 
 @pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.SOFT_DELETE, Mode.HISTORY])
@@ -166,7 +172,7 @@ def test_a_copy_of_an_empty_table_is_remembered(warehouse: DuckDBWarehouse, mode
     load(warehouse, copied, [{"id": 1, "note": "a"}])
     load(warehouse, copied, [], is_copy=True)
     before = warehouse.rows(copied).to_pylist()
-    warehouse.rebuild("shop", copied)
+    rebuild(warehouse, copied)
     assert (warehouse.current(copied).num_rows, warehouse.rows(copied).to_pylist()) == (0, before)
 
 
@@ -181,7 +187,7 @@ def test_a_rebuild_is_recorded_and_the_audit_tells_what_changed(warehouse: DuckD
     with warehouse.load(before, after) as opened:
         opened.set_state(state)
         opened.commit({"orders": counts, "customers": StreamCounts(read_count=1, covered_count=1)})
-    warehouse.rebuild("shop", target(Mode.SOFT_DELETE))
+    rebuild(warehouse, target(Mode.SOFT_DELETE))
     assert {name: found.mode for name, found in warehouse.states("shop").items()} == {"orders": Mode.SOFT_DELETE}
     (audit,) = warehouse.audit("shop")
     assert {**audit, "seconds": None} == {

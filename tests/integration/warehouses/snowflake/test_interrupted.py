@@ -17,7 +17,6 @@ from tests.conformance.warehouse_ground import (
     GROUP,
     PEOPLE,
     create,
-    following,
     load,
     snapshot_of,
     target_for,
@@ -143,10 +142,10 @@ def test_a_rebuild_interrupted_anywhere_is_put_right_by_setup(emulator: Emulator
         made = build("warehouse", emulator.options(database))
         made.setup(GROUP)
         made.begin(FIRST)
-        load(made, create(made, target_for(before)), [Log().insert(id=1, name="a")])
+        checkpoint = load(made, create(made, target_for(before)), [Log().insert(id=1, name="a")])
         emulator.fault(database, pattern=_CHANGES, kind="killed", skip=count)
         try:
-            made.rebuild(GROUP, target_for(after))
+            made.rebuild(checkpoint, target_for(after))
             is_done = True
         except PipelineError:
             made.setup(GROUP)
@@ -154,7 +153,9 @@ def test_a_rebuild_interrupted_anywhere_is_put_right_by_setup(emulator: Emulator
         assert target.mode is after or (target.mode is before and not is_done)
         assert made.current(target).to_pylist() == [{"id": 1, "name": "a"}], f"interrupted after {count} statements"
         if not is_done:
-            load(made, target, [Log(lsn=300).insert(id=2, name="b")], after=following(FIRST))
+            present = made.checkpoint(GROUP)
+            assert present is not None
+            load(made, target, [Log(lsn=300).insert(id=2, name="b")], after=present)
             assert made.current(target).num_rows == 2
         made.close()
         assert complaints(emulator.seen(database)) == []

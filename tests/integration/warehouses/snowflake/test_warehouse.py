@@ -78,7 +78,7 @@ def test_a_batch_is_one_copy_and_one_merge_between_checkpoint_and_audit(
             opened.apply(step)
         opened.commit({})
     told = [word for word in words(emulator, database, since=since) if not word.startswith("PUT")]
-    assert told == ["BEGIN", 'UPDATE "PIPELINE"."CHECKPOINT_SHOP"', *expected, "INSERT INTO", "COMMIT", told[-1]]
+    assert told == ["BEGIN NAME", 'UPDATE "PIPELINE"."CHECKPOINT_SHOP"', *expected, "INSERT INTO", "COMMIT", told[-1]]
     assert told[-1].startswith("REMOVE")
 
 
@@ -165,7 +165,7 @@ def test_no_statement_tells_a_row_value_but_bound(
     renamed = StreamSchema([PEOPLE.columns[0], Column("label", pa.string())], key=("id",))
     after = Target("people", "shop__people", Mode.MIRROR, renamed, 2)
     warehouse.migrate(moved, [Migration(after, PEOPLE, (RenameColumn("name", renamed.columns[1]),))])
-    warehouse.rebuild(GROUP, attrs.evolve(after, mode=Mode.HISTORY))
+    warehouse.rebuild(moved, attrs.evolve(after, mode=Mode.HISTORY))
     assert warehouse.current(attrs.evolve(after, mode=Mode.HISTORY)).to_pylist() == [{"id": 1, "label": CANARY}]
     assert not [each.text for each in emulator.seen(database) if CANARY in each.text]
 
