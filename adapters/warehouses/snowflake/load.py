@@ -175,7 +175,7 @@ class SnowflakeLoad:
         file: StateFile = state_file(target.schema, state)
         path = f"{uploads.folder}/{uploads.add(file.rows, file.columns)}"
         states = sql.state_of_file(target, sql.staging(target), path, taken=file.taken)
-        self._note(target, *modes.upsert(target, sql.staging(target), states))
+        self._note(target, *modes.upsert(target, sql.staging(target), states, file.keys))
 
     def _copies(self, uploads: Uploads) -> Iterator[Statement]:
         for stream in self._streams.values():

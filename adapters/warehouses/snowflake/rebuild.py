@@ -93,7 +93,7 @@ class _Applier:
         path = f"{self.uploads.folder}/{self.uploads.add(file.rows, file.columns)}"
         self.uploads.wait()
         states = sql.state_of_file(target, self.table, path, taken=file.taken)
-        self._run(modes.upsert(target, self.table, states))
+        self._run(modes.upsert(target, self.table, states, file.keys))
 
     def begin_copy(self, target: Target) -> None:
         self._run(modes.begin_copy(target, self.table))

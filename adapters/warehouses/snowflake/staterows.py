@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from adapters.warehouses.changerows import labelled, unchanged_names
 from adapters.warehouses.snowflake import sql
 from adapters.warehouses.snowflake.files import FileColumn
+from adapters.warehouses.snowflake.keyrange import KeyRange, key_range
 from pipeline.domain.loading import BASE_KEY
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.unchanged import Unchanged
@@ -21,11 +22,14 @@ from pipeline.domain.valuetext import one_array
 
 @attrs.frozen(eq=False)
 class StateFile:
-    """Rows for a file with its columns; ``taken`` are the names of columns that some rows take from a base row."""
+    """Rows for a file with its columns; ``taken`` are the names of columns that some rows take from a base row, and
+    ``keys`` is the range of the rows' first key column, where one is known.
+    """
 
     rows: pa.Table
     columns: tuple[FileColumn, ...]
     taken: tuple[str, ...]
+    keys: KeyRange | None
 
 
 def state_file(schema: StreamSchema, state: pa.Table) -> StateFile:
@@ -40,4 +44,6 @@ def state_file(schema: StreamSchema, state: pa.Table) -> StateFile:
         masks = (unchanged.mask(name) for name in taken)
         arrays += [pa.chunked_array([pa.array(nothing if mask is None else mask)]) for mask in masks]
         arrays += [pa.chunked_array([pc.struct_field(base, name)]) for name in schema.key]
-    return StateFile(pa.table(arrays, names=[column.name for column in columns]), columns, taken)
+    return StateFile(
+        pa.table(arrays, names=[column.name for column in columns]), columns, taken, key_range(schema, state)
+    )

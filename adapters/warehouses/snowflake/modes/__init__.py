@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from adapters.warehouses.changerows import Stamp
+from adapters.warehouses.snowflake.keyrange import KeyRange
 from adapters.warehouses.snowflake.modes import history, mirror, soft_delete
 from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.loading import Target, Truncation
@@ -29,13 +30,13 @@ def truncate(target: Target, table: str, truncation: Truncation, stamp: Stamp) -
             assert_never(target.mode)
 
 
-def upsert(target: Target, table: str, states: str) -> tuple[Statement, ...]:
-    """The statements that apply the states that the SELECT ``states`` gives."""
+def upsert(target: Target, table: str, states: str, keys: KeyRange | None) -> tuple[Statement, ...]:
+    """The statements that apply the states that the SELECT ``states`` gives, all of which lie within ``keys``."""
     match target.mode:
         case Mode.MIRROR:
-            return (mirror.upsert(target, table, states),)
+            return (mirror.upsert(target, table, states, keys),)
         case Mode.SOFT_DELETE:
-            return (soft_delete.upsert(target, table, states),)
+            return (soft_delete.upsert(target, table, states, keys),)
         case Mode.HISTORY:
             return (history.upsert(target, table, states),)
         case Mode.APPEND:

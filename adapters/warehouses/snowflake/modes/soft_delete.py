@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.snowflake import sql
+from adapters.warehouses.snowflake.keyrange import KeyRange
 from adapters.warehouses.snowflake.statement import Statement, quote
 from adapters.warehouses.snowflake.types import BOUND_INSTANT
 from pipeline.domain.change import COMMIT_AT, OP, SEQUENCE
@@ -32,15 +33,17 @@ WHERE NOT {quote(DELETED)} AND {quote(SEQUENCE)} < ?""",
     )
 
 
-def upsert(target: Target, table: str, states: str) -> Statement:
+def upsert(target: Target, table: str, states: str, keys: KeyRange | None) -> Statement:
     """One MERGE: overwrite or insert, tombstones too, unless the row that stands is newer (P4)."""
     own = [(name, f"s.{quote(name)}") for name in (*target.schema.names, *sql.STATE_METADATA)]
     derived = sql.derived(alias="s", deleted=f"s.{sql.IS_DELETE}")
     changing = [(name, derived[name]) for name in (DELETED, VALID_FROM, VALID_FROM_AT)]
+    within = f"\n    AND {keys.within('t')}" if keys else ""
     return Statement(
         f"""MERGE INTO {table} AS t
 USING ({states}) AS s
-ON {sql.same_key(target, "t", "s")}
+ON {sql.same_key(target, "t", "s")}{within}
 WHEN MATCHED AND s.{quote(SEQUENCE)} > t.{quote(SEQUENCE)} THEN UPDATE SET {sql.assignments([*own, *changing])}
-WHEN NOT MATCHED THEN {sql.insertion([*own, *derived.items()])}"""
+WHEN NOT MATCHED THEN {sql.insertion([*own, *derived.items()])}""",
+        keys.values if keys else (),
     )

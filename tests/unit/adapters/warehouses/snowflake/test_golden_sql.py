@@ -16,6 +16,7 @@ import pytest
 from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.snowflake import audit, checkpoints, compare, control, modes, quarantine, sql
 from adapters.warehouses.snowflake.files import FORMAT_OPTIONS
+from adapters.warehouses.snowflake.keyrange import KeyRange
 from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts
@@ -41,6 +42,7 @@ TRUNCATION = Truncation((5 << 46) + (1 << 44) + 7, datetime(2026, 1, 2, tzinfo=U
 STAMP = Stamp(12, datetime(2026, 1, 3, tzinfo=UTC))
 FIRST = Checkpoint("shop", Position({"lsn": 7}), load=11, epoch=1, at=datetime(2026, 1, 3, tzinfo=UTC))
 NEXT = FIRST.next(Position({"lsn": 9}), at=datetime(2026, 1, 4, tzinfo=UTC))
+KEYS = KeyRange("id", "NUMBER(38,0)", -3, 44)
 FILE = "20260103-0a1b/7.parquet"
 
 
@@ -100,8 +102,10 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
         for mode in (Mode.MIRROR, Mode.SOFT_DELETE, Mode.HISTORY)
         for name, of in {
             "truncate": lambda mode: modes.truncate(target(mode), table(mode), TRUNCATION, STAMP),
-            "upsert": lambda mode: modes.upsert(target(mode), table(mode), states(mode)),
-            "upsert_unchanged": lambda mode: modes.upsert(target(mode), table(mode), states(mode, "note", "amount")),
+            "upsert": lambda mode: modes.upsert(target(mode), table(mode), states(mode), KEYS),
+            "upsert_unchanged": lambda mode: modes.upsert(
+                target(mode), table(mode), states(mode, "note", "amount"), None
+            ),
             "copy": lambda mode: (
                 *modes.begin_copy(target(mode), table(mode)),
                 *modes.fill(target(mode), table(mode), sql.state_of_copy(target(mode), 12)),
@@ -136,7 +140,7 @@ def test_append_mode_writes_nothing_to_the_staging_table() -> None:
     append, name = target(Mode.APPEND), table(Mode.APPEND)
     assert (
         *modes.truncate(append, name, TRUNCATION, STAMP),
-        *modes.upsert(append, name, states(Mode.APPEND)),
+        *modes.upsert(append, name, states(Mode.APPEND), KEYS),
         *modes.begin_copy(append, name),
         *modes.fill(append, name, sql.state_of_copy(append, 12)),
         *modes.end_copy(append, name, STAMP),
