@@ -63,9 +63,13 @@ def install() -> None:
     plain = Cursor.execute
 
     def execute(self: Any, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return _execute(self, command, lambda: plain(self, command, params, *args, **kwargs))
+        # the name of a transaction is known here, and not to fakesnow
+        command, name = transactions.without_name(command)
+        return _execute(self, command, lambda: plain(self, command, params, *args, **kwargs), name=name)
 
     Cursor.execute = execute
+    parse = fakesnow.server.parse_one
+    fakesnow.server.parse_one = lambda text: parse(transactions.without_name(text)[0])
 
     # FILES of COPY names files of an internal stage, too
     fakesnow.copy_into._source_urls = lambda source, files: [f"{source}{file}" for file in files]
@@ -86,7 +90,7 @@ class _Told(Template):
         return super().substitute({key: str(value).replace("'", "''") for key, value in names.items()})
 
 
-def _execute(cursor: Any, command: str, plain: Callable[[], Any]) -> Any:
+def _execute(cursor: Any, command: str, plain: Callable[[], Any], *, name: str = "") -> Any:
     text = command.strip()
     for pattern, special in _SPECIALS.items():
         if match := pattern.match(text):
@@ -105,7 +109,7 @@ def _execute(cursor: Any, command: str, plain: Callable[[], Any]) -> Any:
         if os.environ.get("EMULATOR_TRACE"):
             print(f"{command}\n{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - asked for
         raise ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=FAILED, sqlstate="22000") from error
-    transactions.follow(cursor, text)
+    transactions.follow(cursor, text, name=name)
     _finish_merge(cursor)
     return result
 

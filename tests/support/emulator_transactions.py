@@ -20,7 +20,8 @@ _POLL_S = 0.02
 
 LOCKED = 625
 
-#: The transaction that each connection has open, by the connection's identity: its number, and whether it wrote.
+#: The transaction that each connection has open, by the connection's identity: its number, whether it wrote, and its
+#: name.
 _transactions: dict[int, list[Any]] = {}
 _numbers = itertools.count(1_700_000_000_000)
 _session_of: dict[int, int] = {}
@@ -69,11 +70,20 @@ def waiting_for_locks(cursor: Any, plain: Callable[[], Any]) -> Any:
             return result
 
 
-def follow(cursor: Any, text: str) -> None:
+def without_name(command: str) -> tuple[str, str]:
+    """``BEGIN NAME "x"`` as plain BEGIN, and the name; anything else as it is."""
+    match = _NAMED.match(command)
+    return ("BEGIN", match[1].replace('""', '"')) if match else (command, "")
+
+
+_NAMED = re.compile(r'\s*BEGIN NAME "((?:[^"]|"")*)"', re.IGNORECASE)
+
+
+def follow(cursor: Any, text: str, *, name: str) -> None:
     """Know which transactions are open."""
     word = text.split(maxsplit=1)[0].upper().rstrip(";") if text else ""
     if word == "BEGIN":
-        _transactions[id(cursor._conn)] = [next(_numbers), False]
+        _transactions[id(cursor._conn)] = [next(_numbers), False, name]
     elif word in {"COMMIT", "ROLLBACK"}:
         _transactions.pop(id(cursor._conn), None)
 
@@ -81,17 +91,17 @@ def follow(cursor: Any, text: str) -> None:
 def show(cursor: Any, match: re.Match[str]) -> Any:
     """SHOW TRANSACTIONS."""
     rows = ", ".join(
-        f"({number}, 'pipeline', {_session_of[connection]}, 'running')"
-        for connection, (number, _) in _transactions.items()
+        "({}, 'pipeline', {}, '{}', 'running')".format(number, _session_of[connection], name.replace("'", "''"))
+        for connection, (number, _, name) in _transactions.items()
     )
-    listed = f"(VALUES {rows}) AS t" if rows else "(SELECT 0, '', 0, '' WHERE false) AS t"
-    return answer(cursor, f'SELECT * FROM {listed}("id", "user", "session", "state")')
+    listed = f"(VALUES {rows}) AS t" if rows else "(SELECT 0, '', 0, '', '' WHERE false) AS t"
+    return answer(cursor, f'SELECT * FROM {listed}("id", "user", "session", "name", "state")')
 
 
 def abort(cursor: Any, match: re.Match[str]) -> Any:
     """SYSTEM$ABORT_TRANSACTION."""
     wanted = int(match[1])
-    for connection, (number, _) in list(_transactions.items()):
+    for connection, (number, _, _) in list(_transactions.items()):
         if number == wanted:
             _connections[_session_of[connection]]._duck_conn.rollback()
             _transactions.pop(connection)

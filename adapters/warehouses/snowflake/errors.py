@@ -15,6 +15,8 @@ from adapters.warehouses.snowflake.meanings import (
     CERTIFICATE,
     FAILED,
     FILES,
+    LOCKED,
+    LOCKED_STATE,
     LOST,
     MEANINGS,
     NO_ANSWER,
@@ -79,6 +81,12 @@ def is_transient(error: Exception) -> bool:
     if isinstance(error, PipelineError):
         return error.facts.get("is_transient") is True
     return meaning_of(error).is_transient
+
+
+def is_locked(error: PipelineError) -> bool:
+    """Whether a statement waited for the lock of another session for too long."""
+    errno = error.facts.get("errno")
+    return errno == LOCKED or (errno not in MEANINGS and error.facts.get("sqlstate") == LOCKED_STATE)
 
 
 def _by_range(errno: int) -> Meaning | None:

@@ -22,10 +22,11 @@ import pyarrow as pa
 
 from adapters.warehouses.changerows import Stamp, changelog_rows
 from adapters.warehouses.snowflake import audit, checkpoints, control, modes, quarantine, sql
+from adapters.warehouses.snowflake.errors import is_locked
 from adapters.warehouses.snowflake.fencing import fenced
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
-from adapters.warehouses.snowflake.statement import Statement
+from adapters.warehouses.snowflake.statement import Statement, quote
 from adapters.warehouses.snowflake.staterows import StateFile, state_file
 from adapters.warehouses.snowflake.uploading import Growing, Uploads
 from pipeline.domain.checkpoint import Checkpoint, StreamState
@@ -137,10 +138,8 @@ class SnowflakeLoad:
         self._end()
 
     def _run(self, statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
-        session = self._sessions.begin(self._told(Statement("BEGIN")))
+        session = self._begin()
         try:
-            if session.execute(self._told(checkpoints.move_checkpoint(self._row, self._checkpoint))) != 1:
-                raise fenced(self._checkpoint.group)
             for statement in statements:
                 session.execute(statement)
             seconds = time.monotonic() - self._started
@@ -151,6 +150,33 @@ class SnowflakeLoad:
             session.roll_back()
             raise
         self._commit(session)
+
+    def _begin(self) -> Session:
+        """A transaction that moved the checkpoint. Where another load of the group keeps it locked for too long, its
+        process is gone, or is about to be fenced: that transaction is ended.
+        """
+        try:
+            return self._begin_once()
+        except PipelineError as error:
+            if not is_locked(error):
+                raise
+        self._sessions.abort(self._transaction)
+        return self._begin_once()
+
+    def _begin_once(self) -> Session:
+        session = self._sessions.begin(self._told(Statement(f"BEGIN NAME {quote(self._transaction)}")))
+        try:
+            if session.execute(self._told(checkpoints.move_checkpoint(self._row, self._checkpoint))) != 1:
+                raise fenced(self._checkpoint.group)
+        except BaseException:
+            session.roll_back()
+            raise
+        return session
+
+    @property
+    def _transaction(self) -> str:
+        """What loads of the group call their transactions, and nothing else of the account does."""
+        return f"load {self._sessions.options.database} {self._checkpoint.group}"
 
     def _commit(self, session: Session) -> None:
         try:

@@ -122,6 +122,7 @@ _QUOTA = Meaning(
     WarehouseRejected,
     "Raise the monitor's CREDIT_QUOTA, or name another warehouse.",
 )
+LOCKED, LOCKED_STATE = 625, "57014"
 _LOCK = Meaning(
     "another session holds a lock on the table",
     WarehouseUnreachable,
@@ -183,7 +184,7 @@ MEANINGS: dict[int, Meaning] = {
         (_NO_WAREHOUSE, (606,)),
         (_SUSPENDED, (608,)),
         (_QUOTA, (90073,)),
-        (_LOCK, (625,)),  # too many waiters; for a LOCK_TIMEOUT that ran out see BY_STATE
+        (_LOCK, (LOCKED,)),  # too many waiters; for a LOCK_TIMEOUT that ran out see BY_STATE
         (_TOO_LONG, (630,)),
         (_CANCELLED, (604,)),
         (_INTERNAL, (603,)),
@@ -215,6 +216,6 @@ BY_STATE: dict[str, Meaning] = {
     "42501": _PRIVILEGE,
     "42S02": _MISSING,
     "57P03": _NO_WAREHOUSE,
-    "57014": _LOCK,  # its other causes, cancelling and the statement's time-out, are known by number
+    LOCKED_STATE: _LOCK,  # its other causes, cancelling and the statement's time-out, are known by number
     "XX": _INTERNAL,
 }

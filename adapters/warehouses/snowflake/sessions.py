@@ -66,6 +66,13 @@ class Sessions:
 
         return self.call(begin)
 
+    def abort(self, name: str) -> None:
+        """Abort transactions of that name that other sessions have open."""
+        session = self.get()
+        for row in session.named_rows(_OPEN_TRANSACTIONS):
+            if row["name"] == name and int(row["session"]) != session.id:
+                session.execute(_abort(int(row["id"])))
+
     def forget(self, *, in_transaction: bool = False) -> None:
         """Part with the thread's session; ``in_transaction`` says that it may have left a transaction open."""
         with self._turn:
@@ -113,5 +120,9 @@ class Sessions:
                     hint="Abort it with SYSTEM$ABORT_TRANSACTION, or wait.",
                 )
             for number in open_ones:
-                session.execute(Statement(f"SELECT SYSTEM$ABORT_TRANSACTION({number})"))
+                session.execute(_abort(number))
             time.sleep(_POLL_S)
+
+
+def _abort(number: int) -> Statement:
+    return Statement(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
