@@ -20,6 +20,9 @@ from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.naming import PIPELINE
 from pipeline.domain.position import Position
 
+#: See ``place_of``.
+Place = tuple[int, int, str]
+
 _INTEGER = "NUMBER(38,0)"
 _CHECKPOINT = {"position": "VARCHAR", "load": _INTEGER, "epoch": _INTEGER, "at": INSTANT}
 
@@ -28,20 +31,32 @@ _CHECKPOINT = {"position": "VARCHAR", "load": _INTEGER, "epoch": _INTEGER, "at":
 class Recorded:
     """A group's checkpoint as it is kept: in the row, which loads move, and in the comment, which idle moves write.
 
-    A comment is metadata and needs no warehouse. What holds is the ``newest`` of both.
+    A comment is metadata and needs no warehouse. It stands on the row that its writer knew: once that is moved it is
+    void, also where a writer that slept meanwhile writes it only then. What holds is the ``newest`` of both.
     """
 
     row: Checkpoint
-    comment: Checkpoint | None = None
+    comment: Idle | None = None
 
     @property
     def newest(self) -> Checkpoint:
-        """The one of the farther position; at the same position the later one."""
-        comment = self.comment
-        if comment is None or comment.epoch != self.row.epoch or not comment.position.covers(self.row.position):
+        """The comment's, if it stands on the row as it is now; else the row's."""
+        if self.comment is None or self.comment.place != place_of(self.row):
             return self.row
-        is_later = comment.position != self.row.position or comment.load > self.row.load
-        return comment if is_later else self.row
+        return self.comment.checkpoint
+
+
+@attrs.frozen
+class Idle:
+    """An idle checkpoint, and the ``place`` of the row that it stands on."""
+
+    checkpoint: Checkpoint
+    place: Place
+
+
+def place_of(row: Checkpoint) -> Place:
+    """What tells a row from every other that the group's table ever holds: load, epoch, encoded position."""
+    return row.load, row.epoch, row.position.encode()
 
 
 class Known(threading.local):
@@ -97,14 +112,15 @@ WHERE {quote("position")} = ? AND {quote("load")} = ? AND {quote("epoch")} = ?""
     )
 
 
-def note_idle(checkpoint: Checkpoint) -> Statement:
-    """Write an idle checkpoint as the table's comment."""
+def note_idle(row: Checkpoint, checkpoint: Checkpoint) -> Statement:
+    """Write an idle checkpoint as the table's comment; ``row`` is what it stands on."""
     text = json.dumps(
         {
             "position": checkpoint.position.encode(),
             "load": checkpoint.load,
             "epoch": checkpoint.epoch,
             "at": sql.instant(checkpoint.at),
+            "on": place_of(row),
         },
         separators=(",", ":"),
     )
@@ -115,17 +131,19 @@ def _checkpoint_name(group: str) -> str:
     return f"checkpoint_{group}"
 
 
-def _from_comment(group: str, text: str) -> Checkpoint | None:
+def _from_comment(group: str, text: str) -> Idle | None:
     if not text.startswith("{"):
         return None
     told: dict[str, Any] = json.loads(text)
-    return Checkpoint(
+    checkpoint = Checkpoint(
         group,
         Position.decode(told["position"]),
         load=int(told["load"]),
         epoch=int(told["epoch"]),
         at=datetime.fromisoformat(told["at"]),
     )
+    load, epoch, position = told["on"]
+    return Idle(checkpoint, (int(load), int(epoch), str(position)))
 
 
 def _checkpoint_values(checkpoint: Checkpoint) -> tuple[object, ...]:

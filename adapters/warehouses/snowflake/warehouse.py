@@ -22,7 +22,7 @@ from adapters.warehouses.snowflake import (
     sql,
     uploading,
 )
-from adapters.warehouses.snowflake.checkpoints import Known, Recorded
+from adapters.warehouses.snowflake.checkpoints import Idle, Known, Recorded, place_of
 from adapters.warehouses.snowflake.fencing import fenced, move
 from adapters.warehouses.snowflake.files import FileColumn, file_columns, showing, shown
 from adapters.warehouses.snowflake.load import SnowflakeLoad
@@ -146,14 +146,15 @@ class SnowflakeWarehouse:
     def idle(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Write the checkpoint as a comment, which needs no warehouse (P12).
 
-        A comment cannot be compared and set. It need not be: nothing is loaded by it, and whoever loads next compares
-        the row, so two writers still cannot both load. What is read first keeps an idle writer that lost its place from
-        going on; between this and the comment it may still write one that is older than another writer's, which a row
-        outdates, and which at worst makes an idle position be reached twice.
+        A comment cannot be compared and set. It need not be: nothing is loaded by it, and it holds only while the row
+        stands that this writer knows. What is read first keeps an idle writer that lost its place from going on;
+        between this and the comment it may at worst overwrite a later comment of another idle writer on the same row,
+        which makes an idle position be reached twice.
         """
         recorded = self._expect(previous, again=True)
-        self._run(checkpoints.note_idle(checkpoint))
-        self._recorded[checkpoint.group] = Recorded(recorded.row, checkpoint)
+        self._run(checkpoints.note_idle(recorded.row, checkpoint))
+        idle = Idle(checkpoint, place_of(recorded.row))
+        self._recorded[checkpoint.group] = Recorded(recorded.row, idle)
 
     def rebuild(self, previous: Checkpoint, target: Target) -> Checkpoint:
         """Replay the changelog in the target's mode."""

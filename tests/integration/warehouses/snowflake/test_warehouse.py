@@ -9,7 +9,7 @@ import attrs
 import pyarrow as pa
 import pytest
 
-from adapters.warehouses.snowflake import build, uploading
+from adapters.warehouses.snowflake import build, checkpoints, uploading
 from adapters.warehouses.snowflake.files import FileColumn
 from adapters.warehouses.snowflake.options import parse
 from adapters.warehouses.snowflake.session import open_session
@@ -128,6 +128,19 @@ def test_a_load_outdates_the_comment_of_a_writer_that_slept(
         load(sleeper, target, [Log().insert(id=2, name="b")], after=idle)
     assert warehouse.checkpoint(GROUP) == sleeper.checkpoint(GROUP) == farther
     sleeper.close()
+
+
+def test_a_comment_that_is_written_after_others_have_loaded_is_void(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
+) -> None:
+    loaded = load(warehouse, create(warehouse, target_for()), [Log().insert(id=1, name="a")])
+    farther = attrs.evolve(FIRST, position=Position({"lsn": 500}), load=1)
+    session = open_session(parse("warehouse", emulator.options(database)))
+    session.execute(checkpoints.note_idle(FIRST, farther))  # as a writer that slept after it had read the first row
+    session.close()
+    other = another(emulator, database)
+    assert other.checkpoint(GROUP) == loaded
+    other.close()
 
 
 def test_a_reset_makes_an_idle_comment_void(warehouse: SnowflakeWarehouse, emulator: Emulator, database: str) -> None:

@@ -1,4 +1,4 @@
-"""Which of row and idle comment holds: writers that slept write old comments, and rows of loads outdate them."""
+"""Which of row and idle comment holds: a comment stands on one row, and is void once that was moved."""
 
 from __future__ import annotations
 
@@ -7,43 +7,31 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from adapters.warehouses.snowflake.checkpoints import Recorded
+from adapters.warehouses.snowflake.checkpoints import Idle, Recorded, place_of
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.position import Position
 
 ROW = Checkpoint("shop", Position({"lsn": 10}), load=5, epoch=1, at=datetime(2026, 1, 1, tzinfo=UTC))
+FARTHER = attrs.evolve(ROW, position=Position({"lsn": 20}), load=9)
 
 
-def comment(*, lsn: int, load: int, epoch: int = 1) -> Checkpoint:
-    return attrs.evolve(ROW, position=Position({"lsn": lsn}), load=load, epoch=epoch)
+@pytest.mark.parametrize("noted", [FARTHER, attrs.evolve(ROW, load=6)], ids=["farther", "the same position later"])
+def test_a_comment_on_the_present_row_holds(noted: Checkpoint) -> None:
+    assert Recorded(ROW, Idle(noted, place_of(ROW))).newest == noted
 
 
 @pytest.mark.parametrize(
-    ("noted", "is_newer"),
+    "former",
     [
-        (None, False),
-        (comment(lsn=20, load=6), True),
-        (comment(lsn=10, load=6), True),
-        (comment(lsn=10, load=5), False),
-        (comment(lsn=9, load=9), False),
-        (comment(lsn=20, load=3), True),
-        (comment(lsn=20, load=9, epoch=0), False),
+        attrs.evolve(ROW, load=4),
+        attrs.evolve(ROW, position=Position({"lsn": 9})),
+        attrs.evolve(ROW, epoch=0),
     ],
-    ids=[
-        "none",
-        "farther",
-        "the same position later",
-        "the same",
-        "behind a load that a sleeper made, though later",
-        "farther with a lower number",
-        "of a log that was lost since",
-    ],
+    ids=["load", "position", "epoch"],
 )
-def test_the_farther_one_of_the_present_epoch_holds(noted: Checkpoint | None, is_newer: bool) -> None:
-    assert Recorded(ROW, noted).newest == (noted if is_newer else ROW)
+def test_a_comment_on_a_row_that_was_moved_is_void_even_if_it_is_farther(former: Checkpoint) -> None:
+    assert Recorded(ROW, Idle(FARTHER, place_of(former))).newest == ROW
 
 
-def test_a_comment_that_does_not_cover_every_part_of_the_row_does_not_hold() -> None:
-    row = attrs.evolve(ROW, position=Position({"0": 5, "1": 5}))
-    noted = attrs.evolve(ROW, position=Position({"0": 9, "1": 4}), load=9)
-    assert Recorded(row, noted).newest == row
+def test_without_a_comment_the_row_holds() -> None:
+    assert Recorded(ROW).newest == ROW

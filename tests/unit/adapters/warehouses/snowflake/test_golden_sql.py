@@ -80,7 +80,7 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
     "checkpoint": lambda: (
         checkpoints.create_checkpoint(FIRST),
         checkpoints.move_checkpoint(FIRST, NEXT),
-        checkpoints.note_idle(NEXT),
+        checkpoints.note_idle(FIRST, NEXT),
     ),
     "control": lambda: (
         control.write_states("shop", [state("a")]),

@@ -6,4 +6,4 @@ SET "POSITION" = ?, "LOAD" = ?, "EPOCH" = ?, "AT" = CAST(? AS TIMESTAMP_TZ(6))
 WHERE "POSITION" = ? AND "LOAD" = ? AND "EPOCH" = ?;
 -- ['{"lsn":9}', 12, 1, '2026-01-04T00:00:00.000000+00:00', '{"lsn":7}', 11, 1]
 
-COMMENT ON TABLE "PIPELINE"."CHECKPOINT_SHOP" IS '{"position":"{\\"lsn\\":9}","load":12,"epoch":1,"at":"2026-01-04T00:00:00.000000+00:00"}';
+COMMENT ON TABLE "PIPELINE"."CHECKPOINT_SHOP" IS '{"position":"{\\"lsn\\":9}","load":12,"epoch":1,"at":"2026-01-04T00:00:00.000000+00:00","on":[11,1,"{\\"lsn\\":7}"]}';
