@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -56,6 +57,7 @@ class Session:
         self._connection = connection
         self._place = place
         self._is_closed = False
+        self._used_at = time.monotonic()
 
     @property
     def id(self) -> int:
@@ -66,6 +68,11 @@ class Session:
     def is_usable(self) -> bool:
         """Whether the connector still takes statements; not whether the service does."""
         return not self._is_closed and not self._connection.is_closed()
+
+    @property
+    def idle_s(self) -> float:
+        """For how many seconds nothing was run."""
+        return time.monotonic() - self._used_at
 
     def execute(self, statement: Statement) -> int:
         """Run a statement; how many rows it changed or returned."""
@@ -132,6 +139,7 @@ class Session:
     def _run(self, statement: Statement) -> Iterator[SnowflakeCursor]:
         with translated(self._place), self._connection.cursor() as cursor:
             cursor.execute(statement.text, statement.values or None)
+            self._used_at = time.monotonic()
             yield cursor
 
 

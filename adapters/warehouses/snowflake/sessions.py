@@ -22,6 +22,10 @@ _Result = TypeVar("_Result")
 SETTLE_S = 60.0
 _POLL_S = 0.5
 
+#: A session that was not used for so long is not used again: the service ends it after four hours, which a load would
+#: notice only after it uploaded everything.
+EXPIRES_S = 3 * 3600.0
+
 _OPEN_TRANSACTIONS = Statement("SHOW TRANSACTIONS")
 
 
@@ -30,8 +34,9 @@ class Sessions:
     that is asked meanwhile in another thread becomes part of it, sees what it did, or ends it.
     """
 
-    def __init__(self, options: SnowflakeOptions, *, pipeline: str = "") -> None:
+    def __init__(self, options: SnowflakeOptions, *, pipeline: str = "", expires_s: float = EXPIRES_S) -> None:
         self.options = options
+        self._expires_s = expires_s
         self._pipeline = pipeline
         self._kept: dict[threading.Thread, Session] = {}
         self._lost: set[int] = set()
@@ -44,6 +49,9 @@ class Sessions:
         kept = self._kept.get(threading.current_thread())
         if kept is not None and not kept.is_usable:
             self.forget(in_transaction=True)  # it could not even roll back
+            kept = None
+        elif kept is not None and kept.idle_s >= self._expires_s:
+            self.forget()
             kept = None
         return kept or self._open()
 
