@@ -101,9 +101,9 @@ def create_quarantine(target: Target) -> str:
 
 
 def create_view(target: Target) -> str:
-    """In append mode the staging table is a view over the changelog."""
+    """In append mode the staging table is a view over the changelog; made anew, it keeps what readers were granted."""
     names = columns([*target.schema.names, *METADATA])
-    return f"""CREATE OR REPLACE VIEW {staging(target)} ({names}) AS
+    return f"""CREATE OR REPLACE VIEW {staging(target)} ({names}) COPY GRANTS AS
 SELECT {columns([*target.schema.names, *STATE_METADATA])},
     {quote(OP)} IN ('delete', 'truncate'), {quote(SEQUENCE)}, NULL::{sql_type(SEQUENCE_TYPE)},
     {quote(COMMIT_AT)}, NULL::{sql_type(COMMIT_AT_TYPE)}, TRUE
