@@ -71,23 +71,20 @@ def checkpoint_table(group: str) -> str:
     return qualified(PIPELINE, _checkpoint_name(group))
 
 
-def read_checkpoint(session: Session, group: str) -> Recorded | None:
-    """The group's checkpoint; None if it was never begun.
+def read_checkpoint(session: Session, group: str, *, known: Checkpoint | None = None) -> Recorded | None:
+    """The group's checkpoint; None if it was never begun. ``known`` is the row that the caller wrote or read last.
 
-    Both statements have one text as long as nothing changes and bind nothing: the first is metadata, and the second is
-    answered from the result cache while the row stands, so that no warehouse has to wake up (P12).
+    No warehouse has to wake up (P12). The first statement is metadata. Whether the row still is the known one is told
+    by the highest load and epoch, which the service answers from metadata, too, also where the row was changed just
+    now. Else it is read, by a statement that the result cache answers while the row stands: it binds nothing.
     """
     name = stored(_checkpoint_name(group))
     found = session.named_rows(Statement(f"SHOW TABLES LIKE {literal(name)} IN SCHEMA {quote(PIPELINE)}"))
     comments = [str(row["comment"] or "") for row in found if row["name"] == name]
     if not comments:
         return None
-    rows = session.rows(Statement(f"SELECT {columns(_CHECKPOINT)} FROM {checkpoint_table(group)}"))
-    if not rows:
-        return None
-    position, load, epoch, at = rows[0]
-    row = Checkpoint(group, Position.decode(position), load=int(load), epoch=int(epoch), at=at.astimezone(UTC))
-    return Recorded(row, _from_comment(group, comments[0]))
+    row = known if known is not None and _stands(session, known) else _read_row(session, group)
+    return None if row is None else Recorded(row, _from_comment(group, comments[0]))
 
 
 def create_checkpoint(checkpoint: Checkpoint) -> Statement:
@@ -125,6 +122,20 @@ def note_idle(row: Checkpoint, checkpoint: Checkpoint) -> Statement:
         separators=(",", ":"),
     )
     return Statement(f"COMMENT ON TABLE {checkpoint_table(checkpoint.group)} IS {literal(text)}")
+
+
+def _stands(session: Session, known: Checkpoint) -> bool:
+    """Whether the row is the known one: no other ever has its load and epoch."""
+    text = f"SELECT MAX({quote('load')}), MAX({quote('epoch')}) FROM {checkpoint_table(known.group)}"
+    return session.rows(Statement(text)) == [(known.load, known.epoch)]
+
+
+def _read_row(session: Session, group: str) -> Checkpoint | None:
+    rows = session.rows(Statement(f"SELECT {columns(_CHECKPOINT)} FROM {checkpoint_table(group)}"))
+    if not rows:
+        return None
+    position, load, epoch, at = rows[0]
+    return Checkpoint(group, Position.decode(position), load=int(load), epoch=int(epoch), at=at.astimezone(UTC))
 
 
 def _checkpoint_name(group: str) -> str:

@@ -267,8 +267,9 @@ class SnowflakeWarehouse:
             raise
 
     def _read_checkpoint(self, group: str) -> Recorded | None:
-        self._recorded.pop(group, None)
-        recorded = self._before_setup(lambda session: checkpoints.read_checkpoint(session, group), None)
+        before = self._recorded.pop(group, None)
+        known = None if before is None else before.row
+        recorded = self._before_setup(lambda session: checkpoints.read_checkpoint(session, group, known=known), None)
         if recorded is not None:
             self._recorded[group] = recorded
         return recorded

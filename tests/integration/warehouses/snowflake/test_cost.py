@@ -51,6 +51,23 @@ def test_a_batch_is_one_copy_and_one_apply_and_status_tells_how_many_statements_
     assert [audited["statement_count"] for audited in warehouse.audit(GROUP)] == [len(statements)]
 
 
+@pytest.mark.parametrize("has_loaded", [True, False], ids=["after a load", "after a begin"])
+def test_an_idle_checkpoint_does_not_read_the_row_that_was_written_just_now(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str, has_loaded: bool
+) -> None:
+    checkpoint = FIRST
+    if has_loaded:
+        checkpoint = load(warehouse, create(warehouse, target_for()), [Log().insert(id=1, name="a")])
+    before = len(emulator.seen(database))
+    for _ in range(2):
+        warehouse.idle(checkpoint, following(checkpoint))
+        checkpoint = following(checkpoint)
+    assert warehouse.checkpoint(GROUP) == checkpoint
+    read = ["SHOW TABLES", 'SELECT MAX("LOAD"),']  # both are answered from metadata
+    sent = [" ".join(seen.text.split()[:2]) for seen in emulator.seen(database)[before:]]
+    assert sent == [*read, "COMMENT ON", *read, "COMMENT ON", *read]
+
+
 def test_an_idle_checkpoint_and_reading_it_again_run_no_statement_that_needs_a_warehouse(
     warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
 ) -> None:
@@ -60,5 +77,5 @@ def test_an_idle_checkpoint_and_reading_it_again_run_no_statement_that_needs_a_w
     sent = emulator.seen(database)[before:]
     others = [seen.text for seen in sent if seen.text.split(maxsplit=1)[0] not in METADATA]
     assert [text for text in others if not text.startswith("SELECT")] == []
-    # The checkpoint's row is read with one text as long as it stands: the result cache answers.
+    # What is read has one text as long as the row stands: metadata or the result cache answers.
     assert set(others) <= {seen.text for seen in emulator.seen(database)[:before]}
