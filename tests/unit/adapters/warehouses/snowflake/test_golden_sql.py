@@ -70,7 +70,7 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
         sql.create_changelog(target(schema=KEYLESS), transient=True),
         sql.create_quarantine(target()),
         sql.create_view(target(Mode.APPEND)),
-        f"CREATE FILE FORMAT IF NOT EXISTS PIPELINE.PARQUET {FORMAT_OPTIONS}",
+        f"CREATE FILE FORMAT IF NOT EXISTS PIPELINE.PARQUET_2 {FORMAT_OPTIONS}",
         *(control.create(name) for name in control.TABLES),
     ),
     "copy": lambda: (
