@@ -88,6 +88,13 @@ class WarehouseConformance(WarehouseSuite):
         assert (warehouse.checkpoint("other"), warehouse.checkpoint(GROUP)) == (other, moved)
         assert (warehouse.states("other"), warehouse.audit("other")) == ({}, [])
 
+    def test_groups_whose_names_differ_by_case_alone_do_not_touch_each_other(self, warehouse: Warehouse) -> None:
+        other = attrs.evolve(FIRST, group=GROUP.capitalize(), position=Position({"lsn": 7}))
+        assert warehouse.checkpoint(other.group) is None
+        warehouse.begin(other)
+        moved = load(warehouse, create(warehouse, target_for()), [Log().insert(id=1, name="a")])
+        assert (warehouse.checkpoint(other.group), warehouse.checkpoint(GROUP)) == (other, moved)
+
     def test_a_position_of_many_parts_and_an_instant_come_back_as_they_were(self, harness: WarehouseHarness) -> None:
         made = harness.open()
         made.setup(GROUP)

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from tests.support.emulator import Seen
 
-_MOVE = re.compile(r'UPDATE "PIPELINE"\."checkpoint_', re.IGNORECASE)
+_MOVE = re.compile(r'UPDATE "PIPELINE"\."checkpoint[_ ]', re.IGNORECASE)
 _LOADS = re.compile(
     r'COPY INTO "(CHANGELOG|QUARANTINE)"|(MERGE INTO|INSERT INTO|DELETE FROM) "STAGING"'
     r'|INSERT INTO "PIPELINE"\."LOADS"|MERGE INTO "PIPELINE"\."STREAMS"'

@@ -139,7 +139,8 @@ def _read_row(session: Session, group: str) -> Checkpoint | None:
 
 
 def _checkpoint_name(group: str) -> str:
-    return f"checkpoint_{group}"
+    """In upper case ``Shop`` and ``shop`` would share a table: with a blank in it a name is kept as it is."""
+    return f"checkpoint_{group}" if group == group.lower() else f"checkpoint {group}"
 
 
 def _from_comment(group: str, text: str) -> Idle | None:
