@@ -48,6 +48,30 @@ class _Stream:
     is_filled_by_copy: bool = False
 
 
+@attrs.frozen
+class _Copy:
+    """The statements that append a stream's files to its changelog, and how many rows the files hold."""
+
+    table: str
+    statements: tuple[Statement, ...]
+    row_count: int
+
+    def run(self, session: Session) -> None:
+        """Run them; raises ``WarehouseError`` where the service did not load every row (P3): it skips files that it
+        takes for loaded before, and says nothing.
+        """
+        told = [row for statement in self.statements for row in session.named_rows(statement)]
+        loaded_count = sum(int(row.get("rows_loaded") or 0) for row in told)
+        if loaded_count != self.row_count:
+            raise WarehouseError(
+                f"COPY loaded {loaded_count} of {self.row_count} rows",
+                where=self.table,
+                hint="Run it again; nothing of the load was kept.",
+                loaded_count=loaded_count,
+                row_count=self.row_count,
+            )
+
+
 class SnowflakeLoad:
     """See ``pipeline.ports.warehouse.Load``. ``row`` is the checkpoint's row as this process knows it; ``on_commit`` is
     called once the load is durable.
@@ -127,23 +151,26 @@ class SnowflakeLoad:
     def commit(self, counts: Mapping[str, StreamCounts]) -> None:
         """Run everything in one transaction."""
         with self._running() as uploads:
-            statements = [*self._copies(uploads), *self._statements]
+            copies = [self._copy(uploads, stream) for stream in self._streams.values()]
+            statements = list(self._statements)
             if self._states:
                 states = control.write_states(self._checkpoint.group, self._states.values())
                 statements.append(self._told(states))
             uploads.wait()
-            self._run(statements, counts)
+            self._run(copies, statements, counts)
             self._on_commit()
             uploads.remove()
         self._end()
 
-    def _run(self, statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
+    def _run(self, copies: list[_Copy], statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
         session = self._begin()
         try:
+            for copy in copies:
+                copy.run(session)
             for statement in statements:
                 session.execute(statement)
             seconds = time.monotonic() - self._started
-            statement_count = len(statements) + _FRAME_COUNT
+            statement_count = sum(len(copy.statements) for copy in copies) + len(statements) + _FRAME_COUNT
             row = audit.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count)
             session.execute(self._told(row))
         except BaseException:
@@ -203,11 +230,10 @@ class SnowflakeLoad:
         states = sql.state_of_file(target, sql.staging(target), path, taken=file.taken)
         self._note(target, *modes.upsert(target, sql.staging(target), states, file.keys))
 
-    def _copies(self, uploads: Uploads) -> Iterator[Statement]:
-        for stream in self._streams.values():
-            table, layout = sql.changelog(stream.target), stream.changes.columns
-            for statement in sql.copy_files(table, layout, uploads.folder, stream.changes.finish()):
-                yield self._told(statement, stream.target)
+    def _copy(self, uploads: Uploads, stream: _Stream) -> _Copy:
+        table, files = sql.changelog(stream.target), stream.changes
+        statements = sql.copy_files(table, files.columns, uploads.folder, files.finish())
+        return _Copy(table, tuple(self._told(each, stream.target) for each in statements), files.row_count)
 
     def _stream(self, uploads: Uploads, target: Target) -> _Stream:
         if target.table not in self._streams:

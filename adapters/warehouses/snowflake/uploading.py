@@ -108,6 +108,7 @@ class Growing:
 
     def __init__(self, uploads: Uploads, columns: Sequence[FileColumn]) -> None:
         self.columns = tuple(columns)
+        self.row_count = 0
         self._uploads = uploads
         self._names: list[str] = []
         self._path: Path | None = None
@@ -123,6 +124,7 @@ class Growing:
                 str(self._path), rows.schema, compression="zstd", coerce_timestamps="us", store_schema=False
             )
         self._writer.write_table(rows)
+        self.row_count += rows.num_rows
         if self._path.stat().st_size >= FILE_BYTES:
             self._send()
 

@@ -5,11 +5,13 @@ that keeps answers by request id, as Snowflake does (G2, G3).
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from adapters.warehouses.snowflake import build
+from adapters.warehouses.snowflake import build, uploading
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.errors import CommitUnknown, Fenced, PipelineError, WarehouseError, WarehouseUnreachable
 from tests.conformance.warehouse_ground import FIRST, GROUP, create, following, load, snapshot_of, target_for
@@ -147,3 +149,15 @@ def test_a_paused_writer_that_wakes_up_is_fenced(
         other.close()
     assert warehouse.checkpoint(GROUP) == moved
     assert warehouse.current(target_for()).to_pylist() == ONCE
+
+
+def test_files_that_the_service_takes_for_loaded_before_fail_the_load_instead_of_being_left_out(
+    warehouse: SnowflakeWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same_name = SimpleNamespace(uuid4=lambda: uuid.UUID(int=7))  # else each attempt has a folder of its own
+    monkeypatch.setattr(uploading, "uuid", same_name)
+    first = load_one(warehouse)
+    before = snapshot_of(warehouse, target_for())
+    with pytest.raises(WarehouseError, match="COPY loaded 0 of 1 rows"):
+        load_one(warehouse, after=first)
+    assert snapshot_of(warehouse, target_for()) == before
