@@ -43,6 +43,11 @@ def is_installing(checkout: Path, held: ExitStack) -> bool:
     return True
 
 
+def _heeding_interrupts() -> None:
+    """A run in the background ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("moment", [has_environment, is_installing])
 def test_an_interrupt_leaves_neither_a_traceback_nor_half_an_environment(
     checkout: Path, moment: Callable[[Path, ExitStack], bool]
@@ -54,6 +59,7 @@ def test_an_interrupt_leaves_neither_a_traceback_nor_half_an_environment(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_heeding_interrupts,
     )
     deadline = time.monotonic() + 60
     with ExitStack() as held:
