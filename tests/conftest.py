@@ -10,7 +10,9 @@ import pytest
 from tests.support.emulator import Emulator
 
 #: The features' steps; pytest takes plugins only from the outermost conftest.
-pytest_plugins = [f"tests.support.steps.{name}" for name in ("ground", "given", "when", "then_tables", "then_books")]
+pytest_plugins = [
+    f"tests.support.steps.{name}" for name in ("ground", "given", "when", "then_tables", "then_books", "orchestration")
+]
 
 
 @pytest.fixture(scope="session")

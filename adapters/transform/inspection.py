@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from adapters.transform.options import DbtOptions
@@ -24,8 +25,14 @@ _NEEDS = {
 _VARIABLE = re.compile(r"env_var\(\s*['\"](\w+)['\"]\s*\)")
 
 
-def missing(kind: str) -> Missing | None:
-    """The error to raise if a distribution that ``kind`` of warehouse needs is not installed, else None."""
+def missing(kind: str, *, python: Path | None = None) -> Missing | None:
+    """The error to raise if a distribution that ``kind`` of warehouse needs is not installed, else None. Of another
+    virtual environment, named by its interpreter, it is only looked whether it is there.
+    """
+    if python is not None:
+        if python.is_file():
+            return None
+        return Missing("there is no such interpreter", where=str(python), hint="Correct transform.python.")
     for distribution, extra in _NEEDS.get(kind, _NEEDS["duckdb"]):
         # Not by import: with dbt missing, `import dbt` still finds an empty namespace.
         try:
@@ -47,7 +54,7 @@ def inspect(options: DbtOptions) -> tuple[Finding, ...]:
 
 
 def _problems(options: DbtOptions) -> Iterator[Finding]:
-    error = missing("duckdb" if options.duckdb_path else "snowflake")
+    error = missing("duckdb" if options.duckdb_path else "snowflake", python=options.python)
     if error is not None:
         yield Finding(Level.ERROR, "dbt_installed", error.what, where=error.where, hint=error.hint)
     project = options.project / "dbt_project.yml"

@@ -49,6 +49,7 @@ _NOT_IN_DBT = {
 class DbtOptions:
     """``environment`` is added to the child's and may hold secrets. ``duckdb_path`` is set if the warehouse is a file,
     which is then held for the whole of a build, after waiting up to ``lock_timeout_s`` for others to let go of it.
+    ``python`` is the interpreter of a virtual environment of dbt's own, None for this one.
     ``work`` is where dbt's artifacts go, in a folder per process; ``timeout_s`` bounds one build.
     """
 
@@ -56,6 +57,7 @@ class DbtOptions:
     project: Path
     profiles: Path
     target: str
+    python: Path | None = None
     select: tuple[str, ...] = ()
     work: Path | None = None
     environment: Mapping[str, str] = attrs.field(factory=dict, repr=False)
@@ -69,9 +71,9 @@ def parse(name: str, options: Mapping[str, object]) -> DbtOptions:
     """The options of a pipeline file; raises ``ConfigError``.
 
     ``warehouse`` is the pipeline's ``SystemSpec`` of its warehouse. Optional: ``project`` (folder of dbt_project.yml),
-    ``profiles`` (folder of profiles.yml, else the project's), ``target`` (else the warehouse's kind), ``select`` (dbt's
-    selection syntax, a text or a list), ``work``, ``environment``, ``lock_timeout_s``, ``timeout_s``. A file's
-    ``memory_limit_bytes`` holds for dbt too.
+    ``profiles`` (folder of profiles.yml, else the project's), ``python`` (an interpreter that has dbt), ``target``
+    (else the warehouse's kind), ``select`` (dbt's selection syntax, a text or a list), ``work``, ``environment``,
+    ``lock_timeout_s``, ``timeout_s``. A file's ``memory_limit_bytes`` holds for dbt too.
     """
     warehouse = options.get("warehouse")
     if not isinstance(warehouse, SystemSpec) or warehouse.kind not in {"duckdb", "snowflake"}:
@@ -88,6 +90,7 @@ def parse(name: str, options: Mapping[str, object]) -> DbtOptions:
         project=project,
         profiles=Path(str(options.get("profiles") or project)).absolute(),
         target=str(options.get("target") or warehouse.kind),
+        python=Path(str(options["python"])).absolute() if options.get("python") else None,
         select=_selection(options.get("select")),
         work=Path(str(options["work"])).absolute() if options.get("work") else None,
         environment={

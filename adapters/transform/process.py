@@ -36,12 +36,16 @@ class Worker:
     _last_id: int = 0
 
     @classmethod
-    def start(cls, setup: Mapping[str, object], environment: Mapping[str, str]) -> Worker:
-        """Start the child and tell it its setup; it does the rest by itself."""
+    def start(
+        cls, setup: Mapping[str, object], environment: Mapping[str, str], *, python: Path | None = None
+    ) -> Worker:
+        """Start the child and tell it its setup; it does the rest by itself. ``python`` is the interpreter to run it
+        by, if not this one: all that it needs there is dbt.
+        """
         # Found wherever this package was found: a checkout, a wheel, or a test's path.
         paths = [str(Path(adapters.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "adapters.transform.worker"],
+        process = subprocess.Popen(  # noqa: S603 - this interpreter, or the one that the pipeline file names
+            [str(python or sys.executable), "-m", "adapters.transform.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

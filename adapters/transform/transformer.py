@@ -88,7 +88,7 @@ class DbtTransformer:
 
     def _check(self) -> None:
         path = self._options.duckdb_path
-        error = inspection.missing("duckdb" if path else "snowflake")
+        error = inspection.missing("duckdb" if path else "snowflake", python=self._options.python)
         if error is not None:
             raise error
         problems = [finding for finding in self.inspect() if finding.level is Level.ERROR]
@@ -113,7 +113,7 @@ class DbtTransformer:
                     "memory_limit_bytes": options.memory_limit_bytes,
                     "lock_timeout_s": options.lock_timeout_s,
                 }
-                self._worker = Worker.start(setup, options.environment)
+                self._worker = Worker.start(setup, options.environment, python=options.python)
             return self._worker
 
     def _error(self, answer: dict[str, object]) -> PipelineError:

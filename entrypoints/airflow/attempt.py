@@ -16,6 +16,7 @@ import structlog
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk.log import mask_secret
 
+from entrypoints.airflow.credentials import AirflowEnvironment
 from entrypoints.airflow.header import Header, read_header
 from entrypoints.cli.stopping import stopping
 from entrypoints.container import opened
@@ -53,9 +54,13 @@ class Attempt:
         """A param of the run, None if the DAG has none called so."""
         return self.context["params"].get(name)
 
-    def pull(self, task_id: str) -> Any:
-        """What another task of this run returned, None if it did not."""
-        return self.context["ti"].xcom_pull(task_ids=task_id)
+    def pull(self, task_id: str, *, key: str = "return_value") -> Any:
+        """What another task of this run returned, or pushed as ``key``; None if it did not."""
+        return self.context["ti"].xcom_pull(task_ids=task_id, key=key)
+
+    def push(self, key: str, value: object) -> None:
+        """Leave a value for other tasks and for people."""
+        self.context["ti"].xcom_push(key=key, value=value)
 
     def within(
         self,
@@ -81,8 +86,11 @@ class Attempt:
     def _session(
         self, redactor: Redactor, *, needs_source: bool, metrics: tuple[Metrics, ...], prepare: Prepare
     ) -> Iterator[Session]:
-        settings = load_settings(config_dir=self.config_dir, secrets=redactor.secrets)
-        file = load_pipeline(str(self.path), settings, needs_source=needs_source, secrets=redactor.secrets)
+        environment = AirflowEnvironment()
+        settings = load_settings(config_dir=self.config_dir, environment=environment, secrets=redactor.secrets)
+        file = load_pipeline(
+            str(self.path), settings, needs_source=needs_source, environment=environment, secrets=redactor.secrets
+        )
         for secret in redactor.secrets.values:
             mask_secret(secret)
         logger = structlog.get_logger("pipeline").bind(pipeline=file.spec.name)

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from entrypoints.airflow.attempt import Attempt
 from entrypoints.airflow.graph import LOAD, build_tasks
 from entrypoints.airflow.header import Header
-from entrypoints.airflow.scheduling import MARTS, table_asset
+from entrypoints.airflow.scheduling import MARTS, STAGING, table_asset
 from entrypoints.cli.plain import transform_json, verify_json
 from pipeline.application.session import Session
 from pipeline.application.transform import Pending, build, pending_transform
@@ -109,18 +109,25 @@ def compare(attempt: Attempt) -> dict[str, object]:
 
 
 def publish(attempt: Attempt) -> list[str]:
-    """Give every mart that was built an asset event; gives their names."""
+    """Give every mart that was built an asset event, and every staging table that a service loaded; gives the marts'
+    names.
+    """
     header = attempt.header
     last = attempt.pull(build_tasks(header)[-1]) or {}
-    loaded = attempt.pull(LOAD) or {}
+    loaded = attempt.pull(LOAD)
+    pending = last.get("pending") or {}
     built = [node for node in last.get("nodes", ()) if node["kind"] == "model" and node["status"] == "success"]
-    events = attempt.context["outlet_events"][AssetAlias(f"{header.name}/{MARTS}")]
+    facts = {
+        "load": pending.get("load"),
+        "position": loaded["checkpoint"]["position"] if loaded else None,
+        "lag_s": loaded["lag_s"] if loaded else None,
+    }
+    outlets = attempt.context["outlet_events"]
     for node in built:
-        facts = {
-            "row_count": node["rows"],
-            "load": last["pending"]["load"],
-            "position": (loaded.get("checkpoint") or {}).get("position"),
-            "lag_s": loaded.get("lag_s"),
-        }
-        events.add(table_asset(header.name, MARTS, node["name"]), extra=facts)
+        mart = table_asset(header.name, MARTS, node["name"])
+        outlets[AssetAlias(f"{header.name}/{MARTS}")].add(mart, extra={"row_count": node["rows"], **facts})
+    if loaded is None and pending:
+        for stream in pending["streams"] or [name for name, _ in header.streams]:
+            table = table_asset(header.name, STAGING, stream)
+            outlets[AssetAlias(f"{header.name}/{STAGING}")].add(table, extra={"row_count": None, **facts})
     return [node["name"] for node in built]

@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from entrypoints.airflow import callbacks
 from entrypoints.airflow.header import Header, read_headers
 from entrypoints.folders import locate
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Param
+    from airflow.sdk.definitions.deadline import DeadlineAlert
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _TAG = "pipeline"
@@ -45,12 +47,14 @@ def build_dag(header: Header, config_dir: Path) -> DAG:
         max_active_runs=1,
         tags=sorted({_TAG, *wanted.tags}),
         params=_params(header),
+        deadline=_deadline(header),
         default_args={
             "owner": wanted.owner,
             "pool": wanted.pool,
             "retries": wanted.retries,
             "retry_delay": timedelta(seconds=wanted.retry_delay_s),
             "retry_exponential_backoff": True,
+            "on_failure_callback": callbacks.failed,
             "execution_timeout": None if wanted.timeout_s is None else timedelta(seconds=wanted.timeout_s),
         },
     ) as dag:
@@ -72,6 +76,21 @@ def documentation(header: Header) -> str:
     if listed:
         lines += ["", "| stream | mode |", "|---|---|", *listed]
     return "\n".join(lines)
+
+
+def _deadline(header: Header) -> DeadlineAlert | None:
+    from airflow.sdk.definitions.callback import AsyncCallback
+    from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+    deadline_s = header.orchestration.deadline_s
+    if deadline_s is None:
+        return None
+    facts = {"pipeline": header.name, "deadline": f"{deadline_s:g} s"}
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(seconds=deadline_s),
+        callback=AsyncCallback(callbacks.deadline_missed, kwargs=facts),
+    )
 
 
 def _params(header: Header) -> dict[str, Param]:

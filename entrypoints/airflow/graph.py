@@ -5,18 +5,24 @@ Nothing of that is imported while DAGs are parsed.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from entrypoints.airflow.header import Header
+from entrypoints.airflow.scheduling import MARTS, STAGING
 from entrypoints.schedule import ScheduleKind
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
-WAIT, DECIDE, LOAD, CHECK, BUILD, VERIFY, PUBLISH = "wait", "decide", "load", "check", "build", "verify", "publish"
+WAIT, DECIDE, APPROVE, LOAD, CHECK = "wait", "decide", "approve", "load", "check"
+BUILD, VERIFY, PUBLISH = "build", "verify", "publish"
+
+
+_ASKS_AGAIN = 5
 
 
 def build_tasks(header: Header) -> tuple[str, ...]:
@@ -26,29 +32,29 @@ def build_tasks(header: Header) -> tuple[str, ...]:
     return tuple(f"{BUILD}_{layer.replace('/', '_')}" for layer in header.orchestration.layers) or (BUILD,)
 
 
-def after_load(header: Header) -> str:
-    """The id of the task that follows where nothing is to be loaded."""
-    return next(iter(build_tasks(header)), CHECK)
-
-
 def add_tasks(header: Header, config_dir: Path) -> None:
     """Add them to the DAG that is being made."""
     from airflow.sdk import TriggerRule
 
-    tasks = _Tasks(header, config_dir)
+    tasks, wanted = _Tasks(header, config_dir), header.orchestration
+    joined = {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
     decide = tasks.branch(DECIDE)
-    loaded = tasks.step(LOAD, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, outlets=tasks.alias("staging"))
-    checked = tasks.step(CHECK)
     if _waits(header):
         tasks.wait() >> decide
-    decide >> loaded >> checked
-    last = checked
+    loaded = tasks.step(LOAD, outlets=tasks.aliases(STAGING), **joined)
+    decide >> loaded
+    if wanted.approve:
+        decide >> tasks.approval() >> loaded
+    last = tasks.follow(loaded, tasks.step(CHECK))
     for task_id in build_tasks(header):
-        last = tasks.follow(last, tasks.step(task_id))
-    if header.orchestration.verify and not header.orchestration.service:
+        is_joined = wanted.service and task_id == build_tasks(header)[0]
+        last = tasks.follow(last, tasks.step(task_id, **(joined if is_joined else {})))
+        if is_joined:
+            decide >> last
+    if wanted.verify and not wanted.service:
         last = tasks.follow(last, tasks.step(VERIFY))
     if header.has_transform:
-        tasks.follow(last, tasks.step(PUBLISH, outlets=tasks.alias("marts")))
+        tasks.follow(last, tasks.step(PUBLISH, outlets=tasks.aliases(STAGING, MARTS)))
 
 
 def _waits(header: Header) -> bool:
@@ -94,11 +100,27 @@ class _Tasks:
         before >> task
         return task
 
-    def alias(self, schema: str) -> list[Any]:
-        """The outlet whose events are given at run time: those of the tables that changed."""
+    def approval(self) -> BaseOperator:
+        """A task that waits for a person; a refusal skips all that follows."""
+        from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+        return ApprovalOperator(
+            task_id=APPROVE,
+            subject=f"The pipeline {self.header.name} asks before it goes on",
+            body=f"{{{{ ti.xcom_pull(task_ids='{DECIDE}', key='risks') }}}}",
+            ignore_downstream_trigger_rules=True,
+            execution_timeout=None,
+            # Airflow 3.3 may take an answer within the first second for the death of the task: then it asks again.
+            retries=_ASKS_AGAIN,
+            retry_delay=timedelta(seconds=1),
+            retry_exponential_backoff=False,
+        )
+
+    def aliases(self, *schemas: str) -> list[Any]:
+        """The outlets whose events are given at run time: those of the tables that changed."""
         from airflow.sdk import AssetAlias
 
-        return [AssetAlias(f"{self.header.name}/{schema}")]
+        return [AssetAlias(f"{self.header.name}/{schema}") for schema in schemas]
 
     def _arguments(self, task_id: str) -> list[str]:
         return [task_id, str(self.header.path), str(self.config_dir)]

@@ -63,6 +63,8 @@ def _watched(header: Header, config_dir: Path) -> Asset:
     from entrypoints.airflow.triggers import ChangeTrigger
 
     wanted = header.orchestration
-    trigger = ChangeTrigger(str(header.path), str(config_dir), wanted.poll_s, wanted.wait_s)
+    trigger = ChangeTrigger(
+        str(header.path), str(config_dir), wanted.poll_s, wanted.wait_s, behind_service=wanted.service
+    )
     name = f"{header.name}/{SOURCE}"
     return Asset(name=name, uri=f"pipeline://{name}", watchers=[AssetWatcher(name=f"{name}/changes", trigger=trigger)])

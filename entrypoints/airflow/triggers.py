@@ -37,15 +37,16 @@ class WaitTrigger(BaseTrigger):  # type: ignore[misc] # Airflow ships no type in
 
 
 class ChangeTrigger(BaseEventTrigger):  # type: ignore[misc] # Airflow ships no type information
-    """Fires whenever the source has new changes, and after ``wait_s`` seconds in which it had none."""
+    """Fires whenever the source has new changes, or a service has loaded some, and after ``wait_s`` seconds without."""
 
-    def __init__(self, path: str, config_dir: str, poll_s: float, wait_s: float) -> None:
+    def __init__(self, path: str, config_dir: str, poll_s: float, wait_s: float, *, behind_service: bool) -> None:
         super().__init__()
         self._arguments: dict[str, Any] = {
             "path": path,
             "config_dir": config_dir,
             "poll_s": poll_s,
             "wait_s": wait_s,
+            "behind_service": behind_service,
         }
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

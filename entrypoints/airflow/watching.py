@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 from asgiref.sync import sync_to_async
 
+from entrypoints.airflow.credentials import AirflowEnvironment
 from entrypoints.container import detector_of
 from entrypoints.pipeline_file import load_pipeline
 from entrypoints.redaction import Redactor
@@ -27,13 +28,17 @@ CHANGES, AGE = "changes", "age"
 
 @attrs.define
 class Watch:
-    """The source of the pipeline file ``path``. Opened on the first look, and anew after an error."""
+    """The source of the pipeline file ``path``. Opened on the first look, and anew after an error. ``behind_service``:
+    of interest is what a service has loaded, not what waits to be loaded.
+    """
 
     path: Path
     config_dir: Path
+    behind_service: bool = False
     _spec: PipelineSpec | None = None
     _detector: ChangeDetector | None = None
     _mark: str | None = None
+    _told: str | None = None
     _redactor: Redactor = attrs.field(factory=Redactor)
 
     def look(self) -> str | None:
@@ -45,9 +50,9 @@ class Watch:
         except PipelineError as error:
             self.close()
             reason = self._redactor.mask(error.what)
-            if error.retries or reason == self._mark:
+            if error.retries or reason == self._told:
                 return None
-            self._mark = reason
+            self._told = reason
             return reason
         return CHANGES if seen else None
 
@@ -59,19 +64,23 @@ class Watch:
 
     def _look(self) -> bool:
         if self._spec is None or self._detector is None:
-            settings = load_settings(config_dir=self.config_dir, secrets=self._redactor.secrets)
-            self._spec = load_pipeline(str(self.path), settings, secrets=self._redactor.secrets).spec
+            environment, secrets = AirflowEnvironment(), self._redactor.secrets
+            settings = load_settings(config_dir=self.config_dir, environment=environment, secrets=secrets)
+            self._spec = load_pipeline(str(self.path), settings, environment=environment, secrets=secrets).spec
             self._detector = detector_of(self._spec)
-        seen = self._detector.look(tuple(self._spec.streams.values()), since=self._mark)
+        look = self._detector.look_behind if self.behind_service else self._detector.look
+        seen = look(tuple(self._spec.streams.values()), since=self._mark)
         self._mark = seen.mark
         return seen.has_changes
 
 
-async def reasons(path: str, config_dir: str, poll_s: float, wait_s: float) -> AsyncIterator[str]:
+async def reasons(
+    path: str, config_dir: str, poll_s: float, wait_s: float, *, behind_service: bool = False
+) -> AsyncIterator[str]:
     """Every reason to start a run, as it comes up; looks happen in threads, ``poll_s`` seconds apart. After ``wait_s``
     seconds without one ``AGE`` is one.
     """
-    watch = Watch(Path(path), Path(config_dir))
+    watch = Watch(Path(path), Path(config_dir), behind_service=behind_service)
     # Airflow's own threads: in others its connections and variables cannot be read.
     look = sync_to_async(watch.look, thread_sensitive=False)
     since = time.monotonic()

@@ -6,6 +6,7 @@ Subclass ``DetectorConformance``, give it a ``harness`` fixture, and pytest runs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import pytest
 
@@ -76,7 +77,7 @@ class DetectorConformance(ABC):
         for number in (1, 2):
             confirmed = harness.confirmed()
             harness.commit(insert("items", number))
-            seen = look_until_told(detector, specs, seen)
+            seen = look_until_told(detector.look, specs, seen)
             assert harness.confirmed() == confirmed
         assert harness.detector().look(specs).has_changes
         with read(harness, follower) as reader:
@@ -98,7 +99,7 @@ class DetectorConformance(ABC):
     ) -> None:
         seen = detector.look(specs)
         harness.truncate("orders")
-        assert look_until_told(detector, specs, seen).has_changes
+        assert look_until_told(detector.look, specs, seen).has_changes
 
     def test_what_was_undone_and_what_the_pipeline_writes_itself_is_none(
         self, harness: DetectorHarness, detector: ChangeDetector, specs: tuple[StreamSpec, ...], follower: Follower
@@ -115,7 +116,26 @@ class DetectorConformance(ABC):
             harness.commit(insert("items", 1))
             assert detector.look(specs, since=before.mark) == Look(False, before.mark, is_read=True)
         harness.settle()
-        assert look_until_told(detector, specs, before).has_changes
+        assert look_until_told(detector.look, specs, before).has_changes
+
+    def test_behind_a_reader_changes_are_told_of_once_it_has_confirmed_them(
+        self, harness: DetectorHarness, detector: ChangeDetector, specs: tuple[StreamSpec, ...], follower: Follower
+    ) -> None:
+        before = detector.look_behind(specs)
+        assert not before.has_changes
+        with read(harness, follower) as reader:
+            # What was there before the first look is told of first.
+            seen = look_until_told(detector.look_behind, specs, before)
+            harness.commit(insert("items", 1))
+            follower.take(next_batch(reader))
+            for _ in range(3):
+                seen = detector.look_behind(specs, since=seen.mark)
+                assert not seen.has_changes
+            reader.acknowledge(follower.position)
+            seen = look_until_told(detector.look_behind, specs, seen)
+            assert not detector.look_behind(specs, since=seen.mark).has_changes
+        harness.settle()
+        assert not detector.look_behind(specs, since=seen.mark).has_changes
 
 
 def begin(harness: SourceHarness, specs: tuple[StreamSpec, ...]) -> Follower:
@@ -144,12 +164,12 @@ def next_batch(reader: LogReader):  # type: ignore[no-untyped-def] # pytest's ow
             return batch
 
 
-def look_until_told(detector: ChangeDetector, specs: tuple[StreamSpec, ...], seen: Look) -> Look:
+def look_until_told(look: Callable[..., Look], specs: tuple[StreamSpec, ...], seen: Look) -> Look:
     """Look with the last mark, as a caller would, until a change is told of."""
     looks = [seen]
 
     def told() -> bool:
-        looks.append(detector.look(specs, since=looks[-1].mark))
+        looks.append(look(specs, since=looks[-1].mark))
         return looks[-1].has_changes
 
     wait_for(told)

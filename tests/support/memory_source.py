@@ -92,7 +92,8 @@ class MemorySource:
         return {spec.name: self.database.schemas[spec.relation] for spec in streams}
 
     def log(self) -> LogState:
-        status = LogStatus.MISSING if self.database.slot is None else LogStatus.READY
+        kept = LogStatus.ACTIVE if self.database.open_readers else LogStatus.READY
+        status = LogStatus.MISSING if self.database.slot is None else kept
         confirmed = None if self.database.slot is None else at(self.database.slot)
         return LogState(status, confirmed, at(len(self.database.log)))
 

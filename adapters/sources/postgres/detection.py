@@ -63,6 +63,21 @@ class PostgresDetector:
             return Look(False, mark)
         return self._peek(mark or "", since=since or "")
 
+    def look_behind(self, streams: Collection[StreamSpec], *, since: str | None = None) -> Look:
+        """Compare statistics with the last mark; where they moved, wait until the reader has confirmed all up to there.
+
+        A mark is the statistics that were told of, then those that were seen last and the end of the log then.
+        """
+        told, seen, end = (since.split() if since else ["-", "-", "0"])[:3]
+        found = slot.find(self._session, self._options.slot)
+        if found is None or not found.is_active:
+            return Look(False, f"{told} {seen} {end}")
+        mark = self._fingerprint(streams) or str(found.confirmed)
+        if mark != seen:
+            seen, end = mark, str(slot.end_of_log(self._session))
+        is_loaded = seen != told and (found.confirmed or 0) >= int(end)
+        return Look(is_loaded, f"{seen if is_loaded else told} {seen} {end}", is_read=True)
+
     def close(self) -> None:
         """Close the connection."""
         self._session.close()

@@ -41,6 +41,12 @@ class ChangeDetector(Protocol):
         """
         ...
 
+    def look_behind(self, streams: Collection[StreamSpec], *, since: str | None = None) -> Look:
+        """Whether whoever reads the log has loaded changes of ``streams`` that no look before has told of, and
+        confirmed so (P2). Marks are of this method alone. What was rolled back may count as a change.
+        """
+        ...
+
     def close(self) -> None:
         """Close all connections. Safe to call twice."""
         ...

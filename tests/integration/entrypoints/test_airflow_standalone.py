@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import duckdb
@@ -29,7 +33,14 @@ BIG = """
 source: {kind: postgres, dsn: "${BIG_DSN}"}
 warehouse: {kind: duckdb, path: var/big.duckdb}
 streams: {lines: }
-airflow: {retries: 2, retry_delay: 1s}
+airflow: {retries: 2, retry_delay: 1s, deadline: 1s, approve_rows: 1000000}
+"""
+#: Its source is not there, and it does not try again.
+AWAY = """
+source: {kind: postgres, dsn: "postgresql://app:${AWAY_PASSWORD}@127.0.0.1:1/x"}
+warehouse: {kind: memory}
+streams: {lines: }
+airflow: {retries: 0}
 """
 
 
@@ -55,11 +66,15 @@ class Stage:
         except (duckdb.IOException, duckdb.CatalogException):
             return []
 
-    def ended(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """Wait for the end of a run; the states of its tasks, and its own under the empty name."""
-        until(lambda: self.client.run(dag_id, run_id)["state"] in {"success", "failed"})
+    def states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """The states of a run's tasks, and its own under the empty name."""
         tasks = self.client.tasks(dag_id, run_id)
         return {"": self.client.run(dag_id, run_id)["state"], **{task["task_id"]: task["state"] for task in tasks}}
+
+    def ended(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """The states of a run at its end."""
+        until(lambda: self.client.run(dag_id, run_id)["state"] in {"success", "failed"})
+        return self.states(dag_id, run_id)
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -75,6 +90,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     pipelines = home / "config" / "pipelines"
     (pipelines / "shop.yaml").write_text(shop_file(schedule='"@changes"', airflow="{poll: 1s, wait: 1h}"))
     (pipelines / "big.yaml").write_text(BIG)
+    (pipelines / "away.yaml").write_text(AWAY)
     with EmbeddedPostgres() as server:
         create_shop(server.dsn())
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
@@ -82,18 +98,26 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         with psycopg.connect(server.dsn("big")) as connection:
             connection.execute("CREATE TABLE lines (id int PRIMARY KEY, words text)")
             connection.execute("INSERT INTO lines SELECT i, repeat('words ', 20) FROM generate_series(1, 2000000) i")
+            connection.execute("ANALYZE lines")
         environment = {
             **plain_environment(),
             "PIPELINE_CONFIG_DIR": str(home / "config"),
-            "SHOP_DSN": server.dsn("shop"),
-            "BIG_DSN": server.dsn("big"),
+            # Neither SHOP_DSN nor BIG_DSN: Airflow's connections hold them.
+            "AIRFLOW_CONN_SHOP_DSN": server.dsn("shop").replace("postgresql://", "postgres://"),
+            "AIRFLOW_VAR_AWAY_PASSWORD": "a-password-canary",
         }
         with LocalAirflow(home / "airflow", environment) as airflow:
             client = AirflowClient(airflow.url, user=airflow.user, password=airflow.password)
-            until(lambda: {dag["dag_id"] for dag in client.get("dags")["dags"]} == {"shop", "big"})
+            until(lambda: {dag["dag_id"] for dag in client.get("dags")["dags"]} == {"away", "big", "shop"})
+            client.post("connections", _connection("big_dsn", server))
             yield Stage(airflow, client, server, home)
         left = [process for process in psutil.process_iter(["environ"]) if _is_of(process, airflow.folder)]
         assert left == []
+
+
+def _connection(name: str, server: EmbeddedPostgres) -> dict[str, object]:
+    place = {"host": "127.0.0.1", "port": server.port, "schema": "big"}
+    return {"connection_id": name, "conn_type": "postgres", "login": "postgres", "password": server.password, **place}
 
 
 def _is_of(process: psutil.Process, folder: Path) -> bool:
@@ -127,11 +151,78 @@ def test_a_task_killed_in_the_middle_of_a_load_is_tried_again_and_nothing_is_los
     for process in _loaders(stage):
         os.kill(process.pid, signal.SIGKILL)
     states = stage.ended("big", run_id)
-    assert states == {"": "success", "decide": "success", "load": "success", "check": "success"}
+    assert states == {"": "success", "approve": "skipped"} | dict.fromkeys(("decide", "load", "check"), "success")
     [load] = [task for task in stage.client.tasks("big", run_id) if task["task_id"] == "load"]
     assert load["try_number"] == 2
     [(count, distinct)] = stage.query("var/big.duckdb", "SELECT count(*), count(DISTINCT id) FROM staging.big__lines")
     assert (count, distinct) == (2_000_000, 2_000_000)
+
+    until(lambda: "the run has not ended within 1 s" in _logs(stage))
+
+
+def test_copying_a_large_table_again_waits_for_a_person_who_may_refuse(stage: Stage) -> None:
+    run_id = stage.client.trigger("big", {"resync": ["lines"]})
+    assert "rows of public.lines are copied again" in _answer(stage, run_id, "Reject")
+    skipped = dict.fromkeys(("load", "check"), "skipped")
+    assert stage.ended("big", run_id) == {"": "success", "decide": "success", "approve": "success", **skipped}
+
+
+def test_a_gap_is_closed_by_copying_everything_again_once_a_person_agrees(stage: Stage) -> None:
+    stage.sql("big", "SELECT pg_drop_replication_slot('rdp_big')")
+    stage.sql("big", "DELETE FROM lines WHERE id <= 10")
+    run_id = stage.client.trigger("big", {})
+    asked = _answer(stage, run_id, "Approve")
+    assert "the replication slot does not exist" in asked
+    assert "rows of public.lines are copied again" in asked
+    assert set(stage.ended("big", run_id).values()) == {"success"}
+    assert stage.query("var/big.duckdb", "SELECT count(*) FROM staging.big__lines") == [(1_999_990,)]
+
+
+def test_a_run_from_the_command_line_that_fails_is_told_to_people_with_a_link(stage: Stage) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "entrypoints.cli", "airflow", "trigger", "away", "--wait", "--json"],
+        env={
+            **stage.airflow.environment,
+            "AIRFLOW_USERNAME": stage.airflow.user,
+            "AIRFLOW_PASSWORD": stage.airflow.password,
+        },
+        cwd=stage.home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE_S,
+    )
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout.splitlines()[0])
+    assert {task["task"]: task["state"] for task in told["tasks"]}["load"] == "failed"
+    until(lambda: "alert raised" in _logs(stage, "away"))
+    logged = _logs(stage, "away")
+    assert "task load failed after 1 attempts: 127.0.0.1:1/x: PostgreSQL could not be reached" in logged
+    assert told["url"] in logged
+    assert "a-password-canary" not in _logs(stage)
+
+
+def _answer(stage: Stage, run_id: str, choice: str) -> str:
+    """Answer when the run asks, as often as it does; gives what it asked."""
+    detail = f"dags/big/dagRuns/{quote(run_id, safe='')}/taskInstances/approve/-1/hitlDetails"
+    asked: list[str] = []
+
+    def answered() -> bool:
+        state = stage.states("big", run_id)["approve"]
+        assert state not in {"skipped", "failed", "upstream_failed"}
+        if state == "awaiting_input" and not stage.client.get(detail)["response_received"]:
+            asked.append(stage.client.get(detail)["body"])
+            stage.client.patch(detail, {"chosen_options": [choice], "params_input": {}})
+        return state == "success"
+
+    until(answered)
+    return asked[-1]
+
+
+def _logs(stage: Stage, part: str = "") -> str:
+    """Everything that Airflow has logged, or what is in files whose path has ``part`` in it."""
+    files = [path for path in stage.airflow.folder.rglob("*.log") if f"{part}/" in f"{path}/"]
+    return "\n".join(path.read_text(errors="replace") for path in files)
 
 
 def _loaders(stage: Stage) -> list[psutil.Process]:

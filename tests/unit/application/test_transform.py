@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from pipeline.application.sync import sync
-from pipeline.application.transform import MartRefresher
+from pipeline.application.transform import MartRefresher, build, pending_transform
 from pipeline.domain.change import Operation
 from pipeline.domain.errors import PipelineError, WarehouseUnreachable
 from pipeline.ports.transformer import TransformResult
@@ -46,3 +46,35 @@ def test_a_build_that_fails_is_told_and_tried_again(error: Exception) -> None:
     assert finding.check == "transform"
     assert "canary" not in str(finding)
     assert isinstance(error, PipelineError) or "ValueError" in finding.what
+
+
+def test_what_is_built_in_parts_is_settled_by_the_last_of_them_as_of_the_first() -> None:
+    rig = Rig(transformer=RecordingTransformer())
+    rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))
+    sync(rig.session())
+    rig.database.commit(("orders", Operation.INSERT, {"id": 2, "status": "new"}))
+    sync(rig.session(), with_transform=False)
+    pending = pending_transform(rig.session())
+    assert pending is not None
+    assert pending.streams == ("orders",)
+    build(rig.session(), pending, settles=False)
+    assert pending_transform(rig.session()) == pending
+    # What is loaded between the parts is built next time.
+    rig.database.commit(("orders", Operation.INSERT, {"id": 3, "status": "new"}))
+    sync(rig.session(), with_transform=False)
+    build(rig.session(), pending)
+    later = pending_transform(rig.session())
+    assert later is not None
+    assert later.load > pending.load
+    build(rig.session(), later)
+    assert pending_transform(rig.session()) is None
+
+
+def test_a_part_that_fails_settles_nothing() -> None:
+    rig = Rig(transformer=RecordingTransformer(failing=True))
+    rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))
+    sync(rig.session(), with_transform=False)
+    pending = pending_transform(rig.session())
+    assert pending is not None
+    build(rig.session(), pending)
+    assert pending_transform(rig.session()) == pending

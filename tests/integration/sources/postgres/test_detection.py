@@ -85,7 +85,7 @@ def test_changes_of_partitions_are_told_of(detected: DetectedPostgres, scene: Sc
     assert not seen.has_changes
     scene.sql("INSERT INTO sales VALUES (1)")
     scene.sql("SELECT pg_stat_force_next_flush()")
-    assert look_until_told(detector, specs, seen).has_changes
+    assert look_until_told(detector.look, specs, seen).has_changes
 
 
 def test_where_the_server_does_not_count_the_log_is_looked_at_each_time(

@@ -89,3 +89,13 @@ def test_a_missing_adapter_names_the_extra_that_brings_it(monkeypatch: pytest.Mo
         "Install it with: pip install 'realtime-data-pipeline[snowflake]'",
     )
     assert missing("duckdb") is None
+
+
+def test_an_interpreter_of_dbts_own_has_to_be_there(project: Path) -> None:
+    python = project / "bin" / "python"
+    hint = "Correct transform.python."
+    absent = Finding(Level.ERROR, "dbt_installed", "there is no such interpreter", where=str(python), hint=hint)
+    assert _findings(project, python=str(python)) == (absent,)
+    python.parent.mkdir()
+    python.touch()
+    assert [found.level for found in _findings(project, python=str(python))] == [Level.OK]

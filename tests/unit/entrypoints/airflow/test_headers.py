@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from entrypoints.airflow.factory import documentation
-from entrypoints.airflow.graph import after_load, build_tasks
+from entrypoints.airflow.graph import build_tasks
 from entrypoints.airflow.header import Header, Orchestration, read_header, read_headers
 from entrypoints.schedule import Schedule, ScheduleKind
 
@@ -93,7 +93,6 @@ def test_dbt_has_one_task_or_one_for_each_layer(tmp_path: Path) -> None:
     assert build_tasks(plain) == ("build",)
     assert build_tasks(layered) == ("build_staging", "build_marts_sales")
     assert build_tasks(attrs.evolve(layered, has_transform=False)) == ()
-    assert [after_load(header("{}", tmp_path)), after_load(layered)] == ["check", "build_staging"]
 
 
 def test_the_documentation_is_that_of_the_file(tmp_path: Path) -> None:

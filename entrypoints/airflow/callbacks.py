@@ -1,0 +1,53 @@
+"""What Airflow calls when a task failed for good or a run missed its deadline: people are told by the Notifier port.
+
+Links lead to AIRFLOW_BASE_URL. Only our own errors are shown; of any other just its class (P10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.domain.finding import Finding, Level
+from pipeline.ports.notifier import Notifier
+
+
+def failed(context: Mapping[str, Any]) -> None:
+    """A task failed and is not tried again."""
+    ti = context["ti"]
+    what = f"task {ti.task_id} failed after {ti.try_number} attempts: {_reason(context.get('exception'))}"
+    _notifier().notify(_finding("task", what, dag_id=ti.dag_id, run_id=ti.run_id), pipeline=ti.dag_id)
+
+
+async def deadline_missed(pipeline: str, deadline: str, context: Mapping[str, Any]) -> None:
+    """A run has not ended in the time that its pipeline file allows."""
+    run_id = str((context.get("dag_run") or {}).get("dag_run_id") or "")
+    finding = _finding("deadline", f"the run has not ended within {deadline}", dag_id=pipeline, run_id=run_id)
+    await asyncio.to_thread(lambda: _notifier().notify(finding, pipeline=pipeline))
+
+
+def _finding(check: str, what: str, *, dag_id: str, run_id: str) -> Finding:
+    return Finding(Level.ERROR, check, what, where=f"run {run_id}", hint=f"See {run_url(dag_id, run_id)}.")
+
+
+def run_url(dag_id: str, run_id: str) -> str:
+    """Where people see a run; a path where nobody has said what is before it."""
+    return f"{os.environ.get('AIRFLOW_BASE_URL', '').rstrip('/')}/dags/{dag_id}/runs/{run_id}"
+
+
+def _reason(error: object) -> str:
+    from airflow.sdk.exceptions import AirflowException
+
+    # Ours are made in ``attempt``, secrets masked and without what a driver said.
+    return str(error) if isinstance(error, AirflowException) else type(error).__name__
+
+
+def _notifier() -> Notifier:
+    import structlog
+
+    from entrypoints.container import Container
+
+    notifier: Notifier = Container(logger=structlog.get_logger("pipeline")).notifier()
+    return notifier
