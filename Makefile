@@ -12,11 +12,12 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -r
 quietly = trap 'rm -rf $(VENV); exit 130' INT; said=$$($(1) 2>&1) || { echo "$$said" >&2; $(2) exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-snowflake test check bench lock clean
+.PHONY: help demo demo-snowflake airflow test check bench lock clean
 
 help:
 	@echo "make demo    watch a shop flow from PostgreSQL into DuckDB and dbt marts"
 	@echo "make demo-snowflake  the same into Snowflake, emulated: no account needed"
+	@echo "make airflow  run the shop's pipeline in an Airflow on this machine, until Ctrl-C"
 	@echo "make test    run all tests, none of which needs an account"
 	@echo "make test-snowflake   run the tests that need a Snowflake account, which the environment names"
 	@echo "make check   check format, lint, types and import contracts; run the fast tests"
@@ -29,6 +30,9 @@ demo: $(VENV)/.product
 
 demo-snowflake: $(VENV)/.test
 	@$(PY) -m tests.support.snowflake_demo $(ARGS)
+
+airflow: $(VENV)/.test
+	@$(PY) -m entrypoints.airflow.demo
 
 test: $(VENV)/.test
 	$(PY) -m pytest tests --ignore=tests/benchmarks --ignore=tests/real_snowflake -n $(WORKERS) --dist loadfile $(ARGS)

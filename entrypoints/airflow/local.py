@@ -6,6 +6,7 @@ It is ``airflow standalone`` with LocalExecutor. Which pipelines it runs is said
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from types import TracebackType
 
 from pipeline.domain.errors import Missing, PipelineError
 
+_PR_SET_PDEATHSIG = 1
 _USER = "admin"
 _START_S = 120.0
 _STOP_S = 30.0
@@ -92,6 +94,7 @@ class LocalAirflow:
                 cwd=self.folder,
                 env=self._environment,
                 start_new_session=True,  # so that all its processes can be ended, whatever became of the first
+                preexec_fn=_stop_with_parent,
             )
         self._wait()
 
@@ -165,6 +168,12 @@ def free_ports(count: int) -> list[int]:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def _stop_with_parent() -> None:
+    """Be stopped as by Ctrl-C when the process that started us is gone, also if it never got to know us."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _signal_group(group: int, number: signal.Signals) -> bool:
