@@ -29,6 +29,7 @@ _START_S = 120.0
 _STOP_S = 30.0
 _KILL_S = 5.0
 _POLL_S = 0.25
+_NO_SIGNAL = 0  # asks whether anybody is there
 _PORTS = (
     "AIRFLOW__API__PORT",
     "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT",
@@ -94,7 +95,7 @@ class LocalAirflow:
                 cwd=self.folder,
                 env=self._environment,
                 start_new_session=True,  # so that all its processes can be ended, whatever became of the first
-                preexec_fn=_stop_with_parent,
+                preexec_fn=_be_stoppable,
             )
         self._wait()
 
@@ -112,7 +113,7 @@ class LocalAirflow:
             if not _signal_group(process.pid, number):
                 break
             deadline = time.monotonic() + _KILL_S
-            while time.monotonic() < deadline and _signal_group(process.pid, signal.Signals(0)):
+            while time.monotonic() < deadline and _signal_group(process.pid, _NO_SIGNAL):
                 process.poll()
                 time.sleep(0.05)
 
@@ -170,13 +171,16 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def _stop_with_parent() -> None:
-    """Be stopped as by Ctrl-C when the process that started us is gone, also if it never got to know us."""
+def _be_stoppable() -> None:
+    """Heed Ctrl-C, which what runs in the background ignores, and be stopped as by it when the process that started us
+    is gone, also if it never got to know us.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def _signal_group(group: int, number: signal.Signals) -> bool:
+def _signal_group(group: int, number: int) -> bool:
     """Send a signal to our own group of processes; whether any was left."""
     try:
         os.killpg(group, number)
