@@ -30,9 +30,8 @@ class AirflowEnvironment(Mapping[str, str]):
         if name not in self._found:
             self._found[name] = _variable(name) or _connection(name)
         value = self._found[name]
-        if value is None:
-            raise KeyError(name)
-        return value
+        # An empty variable counts as unset where Airflow has the name; it is still one of the environment's names.
+        return self._own[name] if value is None else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._own)

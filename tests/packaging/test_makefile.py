@@ -43,6 +43,11 @@ def is_installing(checkout: Path, held: ExitStack) -> bool:
     return True
 
 
+def _environment() -> dict[str, str]:
+    """Without what a make that runs the tests hands down to one that it starts."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
 def _heeding_interrupts() -> None:
     """A run in the background ignores SIGINT, and so would all that it starts."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -55,6 +60,7 @@ def test_an_interrupt_leaves_neither_a_traceback_nor_half_an_environment(
     make = subprocess.Popen(
         ["make", "demo", f"PYTHON={sys.executable}"],
         cwd=checkout,
+        env=_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -79,7 +85,12 @@ def test_what_a_step_says_is_told_when_it_fails(checkout: Path) -> None:
     (checkout / "requirements.txt").unlink()
     (checkout / "requirements.txt").write_text("./nowhere\n")
     done = subprocess.run(
-        ["make", "demo", f"PYTHON={sys.executable}"], cwd=checkout, capture_output=True, text=True, check=False
+        ["make", "demo", f"PYTHON={sys.executable}"],
+        cwd=checkout,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode != 0
     assert "nowhere" in done.stderr

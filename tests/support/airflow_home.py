@@ -28,4 +28,5 @@ def shop_file(*, schedule: str = "", airflow: str = "") -> str:
 def plain_environment() -> dict[str, str]:
     """This process's environment without anything that configures pipelines or Airflow."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("PIPELINE_", "AIRFLOW", "SHOP_"))}
-    return {**kept, "PYTHONPATH": str(ROOT)}
+    # An empty one too, as make and shells hand them down.
+    return {**kept, "PYTHONPATH": str(ROOT), "EMPTY": ""}

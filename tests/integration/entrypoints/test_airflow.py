@@ -121,6 +121,8 @@ import json, sys, time
 connected = []
 sys.addaudithook(lambda event, arguments: connected.append(event) if event == "socket.connect" else None)
 from entrypoints.airflow import dags
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, Param
 from airflow.serialization.serialized_objects import DagSerialization
 from entrypoints.airflow.factory import build_dags
 from pathlib import Path
@@ -130,9 +132,23 @@ def serialized(folder):
 
 first = {name: dag for name, dag in vars(dags).items() if type(dag).__name__ == "DAG"}
 hundred = Path(sys.argv[1])
-started = time.process_time()
-build_dags(hundred)
-seconds = time.process_time() - started
+
+def bare(number):
+    # A DAG of as many tasks, written by hand.
+    with DAG(dag_id=f"bare_{number}", schedule="@daily", params={"dry_run": Param(False, type="boolean")}):
+        tasks = [PythonOperator(task_id=f"task_{task}", python_callable=print) for task in range(9)]
+        for before, after in zip(tasks, tasks[1:]):
+            before >> after
+
+def seconds(work):
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+bare(0)
+ratios = [
+    seconds(lambda: build_dags(hundred)) / seconds(lambda: [bare(number) for number in range(100)]) for _ in range(3)
+]
 heavy = sorted({"duckdb", "psycopg", "adbc_driver_manager", "dbt", "snowflake", "dynaconf"} & set(sys.modules))
 shape = {
     name: [[task.task_id for task in dag.topological_sort()], dag.max_active_runs, dag.schedule]
@@ -142,7 +158,7 @@ shop = first["shop"]
 same = serialized(None) == {name: DagSerialization.to_dict(dag) for name, dag in first.items()}
 same_hundred = serialized(hundred) == serialized(hundred)
 print("RESULT", json.dumps({
-    "dags": shape, "same": [same, same_hundred], "heavy": heavy, "connected": connected, "seconds": seconds,
+    "dags": shape, "same": [same, same_hundred], "heavy": heavy, "connected": connected, "ratio": min(ratios),
     "schedules": sorted({
         str([asset.uri for asset in dag.schedule] if isinstance(dag.schedule, list) else dag.schedule)
         for dag in build_dags(hundred).values()
@@ -168,7 +184,8 @@ def test_dags_follow_the_pipeline_files_the_same_at_every_parse(environment: dic
     )
     [line] = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")] or [done.stderr]
     found = json.loads(line.removeprefix("RESULT "))
-    assert found.pop("seconds") < 1.0
+    # Parsing costs about what Airflow needs for any DAGs of that size: nothing of ours is slow.
+    assert found.pop("ratio") < 2.5
     assert found == {
         "dags": {
             "away": [["decide", "approve", "load", "check"], 1, None],

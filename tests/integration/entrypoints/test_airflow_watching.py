@@ -40,6 +40,7 @@ def home(tmp_path: Path, server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPat
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("CREATE TABLE notes (id int PRIMARY KEY)")
     monkeypatch.setenv("NOTES_DSN", server.dsn())
+    monkeypatch.setenv("EMPTY", "")
     yield home
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("DROP TABLE notes")
