@@ -19,7 +19,7 @@ from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, Unresolved, has_reference, resolve, written_secret
 from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES
 from entrypoints.schedule import parse_schedule
-from entrypoints.schema_check import definition, faults, options, schema
+from entrypoints.schema_check import definition, faults, options, schema, source_definition
 from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, texts
 from entrypoints.yaml_file import YamlFile, read_yaml
 from pipeline.domain.contract import Contract
@@ -34,13 +34,18 @@ _DEFAULT_EVERY_S = 60.0
 
 @attrs.frozen
 class PipelineFile:
-    """A checked file. ``source_gaps`` are references of its source section that name nothing: only commands that need
-    no source may go on with them.
+    """A checked file: the groups that its streams form, at least one. ``source_gaps`` are references in the sections
+    of sources that name nothing, by source: only commands that need no source may go on with them.
     """
 
     path: Path
-    spec: PipelineSpec
-    source_gaps: tuple[Problem, ...] = ()
+    groups: tuple[PipelineSpec, ...]
+    source_gaps: Mapping[str, Problem] = attrs.field(factory=dict)
+
+    @property
+    def spec(self) -> PipelineSpec:
+        """The only group, or the first: good for what all groups share."""
+        return self.groups[0]
 
 
 def pipeline_paths(settings: Settings) -> dict[str, Path]:
@@ -64,11 +69,11 @@ def load_pipeline(
     if file.content is None:
         refuse(file.problems)
     reader = _Reader(file, settings, environment=environment, secrets=secrets or Secrets())
-    spec = reader.read()
+    groups = reader.read()
     refuse(reader.problems)
     if needs_source:
-        refuse(reader.gaps)
-    return PipelineFile(path, spec, tuple(reader.gaps))
+        refuse([problem for _, problem in reader.gaps])
+    return PipelineFile(path, groups, dict(reversed(reader.gaps)))
 
 
 def _find(name: str, settings: Settings) -> Path:
@@ -92,34 +97,40 @@ class _Reader:
 
     def __init__(self, file: YamlFile, settings: Settings, *, environment: Mapping[str, str], secrets: Secrets) -> None:
         self.problems: list[Problem] = list(file.problems)
-        self.gaps: list[Problem] = []
+        self.gaps: list[tuple[str, Problem]] = []
         self._file = file
         self._settings = settings
         self._environment = environment
         self._secrets = secrets
         self._name = file.path.stem
 
-    def read(self) -> PipelineSpec:
-        """The spec of the file."""
+    def read(self) -> tuple[PipelineSpec, ...]:
+        """The groups of the file: of a source with a log its streams together, of another each alone."""
         content = self._file.content if self._file.content is not None else {}
         self._check((), content, against=schema("pipeline"))
         for key, text in texts(content):
             if written_secret(key.rpartition(".")[2], text):
                 self._add(key, SECRET_WRITTEN, SECRET_HINT)
         sections: dict[str, Any] = content if isinstance(content, dict) else {}
-        source = self._source(sections)
+        sources = self._sources(sections)
+        streams = self._streams(sections.get("streams"), sources)
         transform, every_s = self._transform(sections)
-        return PipelineSpec(
+        whole = PipelineSpec(
             name=self._name,
-            source=source,
+            source=next(iter(sources.values()), SystemSpec("", self._name)),
             warehouse=self._warehouse(sections),
-            streams=self._streams(sections.get("streams"), source=source.name),
+            streams=streams,
             transform=transform,
             transform_every_s=every_s,
             limits=self._limits(sections),
             schedule=self._schedule(sections),
             description=str(sections.get("description", "")).strip(),
         )
+        self._refuse_clashes(whole)
+        return tuple(
+            attrs.evolve(whole, source=source, streams={spec.name: spec for spec in group}, group=name)
+            for name, (source, group) in grouped(sources, streams).items()
+        ) or (whole,)
 
     def _schedule(self, sections: Mapping[str, Any]) -> str | None:
         """The schedule in words; how the DAG is run is otherwise ``airflow``'s, but which streams it names is known
@@ -135,10 +146,28 @@ class _Reader:
         except ValueError:
             return None  # the schema has said so
 
-    def _source(self, sections: Mapping[str, Any]) -> SystemSpec:
-        content = sections.get("source")
-        name = content.get("name", self._name) if isinstance(content, dict) else self._name
-        return self._system("source", content, name=str(name))
+    def _sources(self, sections: Mapping[str, Any]) -> dict[str, SystemSpec]:
+        """The sources by name."""
+        if "sources" not in sections:
+            if "source" not in sections and not isinstance(self._file.content, list | str):
+                self._add("source", "is missing", "")
+            content = sections.get("source")
+            name = content.get("name", self._name) if isinstance(content, dict) else self._name
+            return {str(name): self._system("source", content, name=str(name))}
+        if "source" in sections:
+            self._add("sources", "stands beside source; write one of them", "")
+        listed = _mapping(sections["sources"])
+        return {
+            str(name): self._system("source", content, name=str(name), place=f"sources.{name}")
+            for name, content in listed.items()
+        }
+
+    def _refuse_clashes(self, whole: PipelineSpec) -> None:
+        tables: dict[str, str] = {}
+        for name, stream in whole.streams.items():
+            other = tables.setdefault(stream.table, name)
+            if other != name:
+                self._add(f"streams.{name}", f"would share the table {stream.table} with the stream {other}", "")
 
     def _warehouse(self, sections: Mapping[str, Any]) -> SystemSpec:
         content = self._over(self._settings.warehouse, sections.get("warehouse"))
@@ -163,25 +192,37 @@ class _Reader:
         return BatchLimits(**options(content, against))  # type: ignore[arg-type] # checked against the schema above
 
     def _system(
-        self, section: str, content: object, *, name: str = "", defaults: Mapping[str, str] | None = None
+        self,
+        section: str,
+        content: object,
+        *,
+        name: str = "",
+        place: str = "",
+        defaults: Mapping[str, str] | None = None,
     ) -> SystemSpec:
-        """A section as a spec. ``defaults`` are values that need no resolving, for keys that it leaves out."""
+        """A section as a spec, written at the key ``place``. ``defaults`` are values that need no resolving, for keys
+        that it leaves out.
+        """
+        place = place or section
         if not isinstance(content, dict) or "kind" not in content:
             if section != "source":  # of the source the schema has said so
-                self._add(f"{section}.kind", f"is missing; allowed: {', '.join(_KINDS[section])}", "")
+                self._add(f"{place}.kind", f"is missing; allowed: {', '.join(_KINDS[section])}", "")
             return SystemSpec("", name)
         kind = str(content["kind"])
         if kind not in _KINDS[section]:
             known = list(_KINDS[section])
-            self._add(f"{section}.kind", f"is {kind}; allowed: {', '.join(known)}", nearest(kind, known))
+            self._add(f"{place}.kind", f"is {kind}; allowed: {', '.join(known)}", nearest(kind, known))
             return SystemSpec(kind, name or kind)
-        against = definition("pipeline", f"{section}.{kind}") or {}
+        if section == "source":
+            against = source_definition(kind, "source")
+        else:
+            against = definition("pipeline", f"{section}.{kind}") or {}
         forms = {key: rule.get("format") for key, rule in against.get("properties", {}).items()}
         resolved = {
-            key: self._located(self._resolve(section, key, value), form=forms.get(key))
+            key: self._located(self._resolve(place, key, value, source=name), form=forms.get(key))
             for key, value in content.items()
         } | dict(defaults or {})
-        is_wrong = self._check((section,), resolved, against=against)
+        is_wrong = self._check(tuple(place.split(".")), resolved, against=against)
         if self._breaks_rules(section, resolved) or is_wrong:
             return SystemSpec(kind, name or kind)
         given = {key: value for key, value in resolved.items() if key not in {"kind", "name"}}
@@ -196,25 +237,47 @@ class _Reader:
         is_packaged = form == "project" and value == "dbt" and not path.is_dir() and packaged.is_dir()
         return str(packaged if is_packaged else path)
 
-    def _streams(self, content: object, *, source: str) -> dict[str, StreamSpec]:
+    def _streams(self, content: object, sources: Mapping[str, SystemSpec]) -> dict[str, StreamSpec]:
         streams = {}
         for name, entry in _mapping(content).items():
             values = _mapping(entry)
+            source = self._source_of(str(name), values, sources)
             streams[str(name)] = StreamSpec(
                 name=str(name),
-                relation=str(values.get("relation", f"public.{name}")),
-                source=source,
+                relation=str(values.get("relation", f"public.{name}" if _has_log(source) else name)),
+                source=source.name,
                 mode=self._mode(values.get("mode", Mode.MIRROR.value)),
                 contract=self._contract(f"streams.{name}.contract", values.get("contract")),
                 masks=_mapping(values.get("masks")),
                 exclude=frozenset(values.get("exclude") or ()),
+                read=self._read(f"streams.{name}.read", values.get("read"), source),
             )
-        tables: dict[str, str] = {}
-        for name, stream in streams.items():
-            other = tables.setdefault(stream.table, name)
-            if other != name:
-                self._add(f"streams.{name}", f"would share the table {stream.table} with the stream {other}", "")
         return streams
+
+    def _source_of(self, stream: str, values: Mapping[str, Any], sources: Mapping[str, SystemSpec]) -> SystemSpec:
+        """The source that a stream names, or the only one."""
+        name = values.get("source")
+        if name is None and len(sources) == 1:
+            return next(iter(sources.values()))
+        if name in sources:
+            return sources[str(name)]
+        known = list(sources)
+        if name is None:
+            self._add(f"streams.{stream}.source", f"is missing; allowed: {', '.join(known)}", "")
+        else:
+            what = f"is {name}; allowed: {', '.join(known)}"
+            self._add(f"streams.{stream}.source", what, nearest(str(name), known))
+        return SystemSpec("", str(name))
+
+    def _read(self, key: str, content: object, source: SystemSpec) -> dict[str, object]:
+        """How a stream is read, in the words of its source's kind."""
+        if source.kind not in SOURCES:
+            return {}  # said of the source
+        against = source_definition(source.kind, "read")
+        given = {} if content is None else content
+        if self._check(tuple(key.split(".")), given, against=against) or not isinstance(given, dict):
+            return {}
+        return options(given, against)
 
     def _mode(self, text: object) -> Mode:
         return Mode(text) if text in {mode.value for mode in Mode} else Mode.MIRROR
@@ -230,7 +293,13 @@ class _Reader:
         self.problems += problems
         return contract
 
-    def _resolve(self, section: str, key: str, value: object) -> object:
+    def _resolve(self, section: str, key: str, value: object, *, source: str = "") -> object:
+        if isinstance(value, dict):
+            return {
+                inner: self._resolve(section, f"{key}.{inner}", item, source=source) for inner, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._resolve(section, key, item, source=source) for item in value]
         if not isinstance(value, str):
             return value
         text = value.replace("{pipeline}", self._name)
@@ -241,7 +310,10 @@ class _Reader:
         except Unresolved as error:
             hint = f"Set it, for example: export {error.name}=..." if not error.name.startswith("file:") else ""
             gap = self._file.problem(f"{section}.{key}", error.what, hint=hint)
-            (self.gaps if section == "source" else self.problems).append(gap)
+            if section.partition(".")[0] in {"source", "sources"}:
+                self.gaps.append((source, gap))
+            else:
+                self.problems.append(gap)
             return text
 
     def _over(self, defaults: Mapping[str, object], content: object) -> object:
@@ -274,6 +346,24 @@ class _Reader:
         problem = self._file.problem(key, what, hint=hint)
         if problem not in self.problems:
             self.problems.append(problem)
+
+
+def grouped(
+    sources: Mapping[str, SystemSpec], streams: Mapping[str, StreamSpec]
+) -> dict[str, tuple[SystemSpec, list[StreamSpec]]]:
+    """The groups by name: a source that keeps a log gives one, with its own name, another one for each stream."""
+    groups: dict[str, tuple[SystemSpec, list[StreamSpec]]] = {}
+    for spec in streams.values():
+        source = sources.get(spec.source)
+        if source is not None:
+            name = source.name if _has_log(source) else spec.table
+            groups.setdefault(name, (source, []))[1].append(spec)
+    return groups
+
+
+def _has_log(source: SystemSpec) -> bool:
+    kind = SOURCES.get(source.kind)
+    return kind is None or kind.has_log
 
 
 def _mapping(content: object) -> dict[str, Any]:

@@ -10,14 +10,19 @@ import attrs
 
 @attrs.frozen
 class Kind:
-    """``module`` has a function ``build``; ``extra`` is the extra of the distribution that its drivers come with."""
+    """``module`` has a function ``build``; ``extra`` is the extra of the distribution that its drivers come with.
+
+    ``has_log``: of a source, whether it keeps a log that all of its streams are read from together; else each stream is
+    a group of its own.
+    """
 
     module: str
     extra: str = ""
+    has_log: bool = False
 
 
 SOURCES: dict[str, Kind] = {
-    "postgres": Kind("adapters.sources.postgres"),
+    "postgres": Kind("adapters.sources.postgres", has_log=True),
 }
 
 WAREHOUSES: dict[str, Kind] = {

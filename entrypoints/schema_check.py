@@ -52,6 +52,15 @@ def definition(name: str, part: str) -> Schema | None:
     return found
 
 
+def source_definition(kind: str, part: str) -> Schema:
+    """What the sources of a kind take as their section (``source``) or of each stream (``read``): from the kind's own
+    schema ``<kind>.schema.json`` where there is one.
+    """
+    own = resources.files("entrypoints.schemas").joinpath(f"{kind}.schema.json").is_file()
+    found = definition(kind, part) if own else definition("pipeline", f"{part}.{kind}")
+    return found if found is not None else {"type": "object", "additionalProperties": False, "properties": {}}
+
+
 def faults(content: object, against: Schema) -> Iterator[Fault]:
     """Everything in ``content`` that the schema does not allow."""
     validator = jsonschema.Draft202012Validator(against, format_checker=_FORMATS)
@@ -63,7 +72,10 @@ def options(content: dict[str, object], against: Schema) -> dict[str, object]:
     """The values of a checked part under the names and in the units that adapters take: seconds and bytes."""
     converted: dict[str, object] = {}
     for key, value in content.items():
-        rule = against["properties"].get(key, {})
+        rule = against.get("properties", {}).get(key, {})
+        if isinstance(value, dict) and "properties" in rule:
+            converted[rule.get("option", key)] = options(value, rule)
+            continue
         number = _convert(value, rule.get("format"))
         converted[rule.get("option", key)] = f"{number}B" if rule.get("spelled") else number
     return converted

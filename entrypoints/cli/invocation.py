@@ -113,8 +113,7 @@ def invocation(
     settings = settings_of(common)
     file = load_pipeline(pipeline, settings, needs_source=needs_source, secrets=redactor().secrets)
     source: Source | None = None
-    if file.source_gaps:
-        gap = file.source_gaps[0]
+    for gap in file.source_gaps.values():
         source = cast("Source", AbsentSource(file.spec.source.name, reason=gap.what, hint=gap.hint))
     with ExitStack() as stack:
         stack.enter_context(logging_to(settings, command=command, name=file.spec.name, quiet=quiet))

@@ -13,6 +13,7 @@ import attrs
 import pyarrow as pa
 import pytest
 
+from pipeline.domain.bookmarks import NO_BOOKMARKS, bookmarks, plain_bookmarks
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseUnreachable
@@ -58,6 +59,65 @@ class WarehouseConformance(WarehouseSuite):
     def test_before_setup_there_is_no_checkpoint_and_no_state(self, harness: WarehouseHarness) -> None:
         made = harness.open()
         assert (made.checkpoint(GROUP), made.states(GROUP), made.intended(GROUP)) == (None, {}, False)
+        assert made.bookmarks(GROUP, "people") == NO_BOOKMARKS
+
+    def test_bookmarks_move_with_the_load_that_they_tell_of(
+        self, warehouse: Warehouse, harness: WarehouseHarness
+    ) -> None:
+        create(warehouse, target_for())
+        first = following(FIRST)
+        with warehouse.load(FIRST, first) as opened:
+            opened.remember("people", bookmarks({"a": "1", "b": 'it\'s \\ "odd"', "é": ""}))
+            opened.remember("others", bookmarks({"a": "7"}))
+            opened.commit({})
+        with warehouse.load(first, following(first)) as left:
+            left.remember("people", bookmarks({"a": "9"}))
+        second = following(first)
+        with warehouse.load(first, second) as opened:
+            opened.remember("people", bookmarks({"a": "2", "b": None, "c": "3", "gone": None}))
+            opened.commit({})
+        warehouse.close()
+        again = harness.open()
+        assert plain_bookmarks(again.bookmarks(GROUP, "people")) == {"a": "2", "c": "3", "é": ""}
+        assert plain_bookmarks(again.bookmarks(GROUP, "others")) == {"a": "7"}
+        assert again.bookmarks("another", "people") == NO_BOOKMARKS
+
+        third = following(second)
+        with again.load(second, third) as opened:
+            opened.remember("people", bookmarks({"a": "4"}), replaces=True)
+            opened.commit({})
+        with again.load(third, following(third)) as opened:
+            opened.remember("others", NO_BOOKMARKS, replaces=True)
+            opened.commit({})
+        assert plain_bookmarks(again.bookmarks(GROUP, "people")) == {"a": "4"}
+        assert again.bookmarks(GROUP, "others") == NO_BOOKMARKS
+
+    def test_two_groups_are_loaded_by_two_threads(self, warehouse: Warehouse) -> None:
+        """Each in its order, whatever the other does; a load that is open stops none of another group for good."""
+        groups = {name: attrs.evolve(FIRST, group=name) for name in ("left", "right")}
+        for first in groups.values():
+            warehouse.begin(first)
+
+        def fill(group: str) -> Checkpoint:
+            target = create(warehouse, attrs.evolve(target_for(), stream=group, table=f"shop__{group}"), groups[group])
+            at, log = groups[group], Log()
+            for number in range(5):
+                to = following(at)
+                with warehouse.load(at, to) as opened:
+                    for step in plan_steps(target, change_table(PEOPLE, [log.insert(id=number, name=group)])):
+                        opened.apply(step)
+                    opened.remember(group, bookmarks({"number": str(number)}))
+                    opened.commit({})
+                at = to
+            return at
+
+        with ThreadPoolExecutor(2) as pool:
+            ends = dict(zip(groups, pool.map(fill, groups), strict=True))
+        for group, end in ends.items():
+            target = attrs.evolve(target_for(), stream=group, table=f"shop__{group}")
+            assert warehouse.checkpoint(group) == end
+            assert warehouse.current(target).num_rows == 5
+            assert plain_bookmarks(warehouse.bookmarks(group, group)) == {"number": "4"}
 
     def test_setup_twice_leaves_what_once_leaves(self, warehouse: Warehouse) -> None:
         target = create(warehouse, target_for())

@@ -83,9 +83,9 @@ def state_for(target: Target) -> StreamState:
     )
 
 
-def create(warehouse: Warehouse, target: Target) -> Target:
+def create(warehouse: Warehouse, target: Target, previous: Checkpoint = FIRST) -> Target:
     """Create the target's tables; since nothing is to be undone before, the checkpoint does not matter."""
-    warehouse.migrate(FIRST, [Migration(target)])
+    warehouse.migrate(previous, [Migration(target)])
     return target
 
 

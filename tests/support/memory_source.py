@@ -31,7 +31,7 @@ from pipeline.domain.finding import Finding
 from pipeline.domain.position import PHASE_LOG, PHASE_SNAPSHOT, Position, pack_sequences
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import BatchLimits, StreamSpec
-from pipeline.ports.source import LogState, LogStatus, Relation
+from pipeline.ports.source import BookmarksOf, LogState, LogStatus, Relation
 
 Row = dict[str, Any]
 Change = tuple[str, Operation, Row]
@@ -91,6 +91,10 @@ class MemorySource:
     def schemas(self, streams: Collection[StreamSpec]) -> Mapping[str, StreamSchema]:
         return {spec.name: self.database.schemas[spec.relation] for spec in streams}
 
+    def preview(self, stream: StreamSpec, *, limit: int) -> pa.Table:
+        rows = list(self.database.tables[stream.relation].values())[:limit]
+        return pa.Table.from_pylist(rows, self.database.schemas[stream.relation].arrow())
+
     def log(self) -> LogState:
         kept = LogStatus.ACTIVE if self.database.open_readers else LogStatus.READY
         status = LogStatus.MISSING if self.database.slot is None else kept
@@ -132,6 +136,7 @@ class MemorySource:
         *,
         limits: BatchLimits,
         up_to: Position | None = None,
+        bookmarks: BookmarksOf | None = None,
     ) -> MemoryReader:
         self.check(checkpoint)
         return MemoryReader(self.database, checkpoint, streams, up_to)
@@ -142,6 +147,8 @@ class MemorySource:
 
 class MemorySnapshot:
     """The tables as they were when it was opened."""
+
+    has_unique_keys = True
 
     def __init__(self, database: Database, relations: dict[str, str], epoch: int) -> None:
         self.position = at(len(database.log))
@@ -165,6 +172,9 @@ class MemorySnapshot:
             commit = int(self.position.parts["commit"])
             table = change_table(self.schemas[stream], changes, epoch=self._epoch, commit=commit, phase=PHASE_SNAPSHOT)
             yield ChangeBatch(stream, self.schemas[stream], table)
+
+    def bookmarks(self, stream: str) -> None:
+        """The log remembers."""
 
 
 class MemoryReader:

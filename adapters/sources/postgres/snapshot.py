@@ -87,6 +87,11 @@ class PostgresSnapshot:
         """The schema of each stream; it cannot change while the tables are locked."""
         return {name: capture.schema for name, capture in self._captures.items()}
 
+    @property
+    def has_unique_keys(self) -> bool:
+        """Keys are the catalog's."""
+        return True
+
     def estimate(self, stream: str) -> int | None:
         """The planner's guess of the stream's rows."""
         return self._catalog.estimate(self._captures[stream].table.oid)
@@ -94,15 +99,15 @@ class PostgresSnapshot:
     def read(self, stream: str) -> Iterator[ChangeBatch]:
         """All rows of a stream, batch by batch."""
         capture = self._captures[stream]
-        chosen = [types.select_expression(column, sql.quoted(column.name)) for column in capture.taken]
-        native = [is_native for _, is_native in chosen]
-        expressions = [f"{text} AS c{index}" for index, (text, _) in enumerate(chosen)]
-        text = sql.select_rows(capture.table.name, expressions, only=capture.table.kind == "r")
+        text, native = _selection(capture)
         with self._turn:
             ordinal = 0
             for batch in self._batches(text):
                 yield self._changes(capture, batch, native, ordinal=ordinal)
                 ordinal += batch.num_rows
+
+    def bookmarks(self, stream: str) -> None:
+        """The slot remembers."""
 
     def close(self) -> None:
         """Release locks, snapshot and (temporary) slot."""
@@ -147,21 +152,10 @@ class PostgresSnapshot:
     def _batches(self, text: str) -> Iterator[pa.RecordBatch]:
         if self._reader is None:
             raise SourceUnreachable("the snapshot is closed", where=self._connector.where)
-        with translated(self._connector.where), self._reader.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{_BATCH_SIZE_OPTION: str(BATCH_BYTES)})
-            cursor.execute(text)
-            reader = cursor.fetch_record_batch()
-            for batch in reader:
-                if batch.num_rows:
-                    yield batch
+        yield from _fetched(self._connector, self._reader, text)
 
     def _changes(self, capture: Capture, batch: pa.RecordBatch, native: list[bool], *, ordinal: int) -> ChangeBatch:
-        arrays, misfits = [], []
-        for index, column in enumerate(capture.schema.columns):
-            array = _storage(batch.column(index))
-            values, lost = native_values(column, array) if native[index] else parse(column, array)
-            arrays.append(values)
-            misfits += [Misfit(column.name, rows, texts, reason) for rows, texts, reason in lost]
+        arrays, misfits = _decoded(capture, batch, native)
         count = batch.num_rows
         ordinals = np.arange(ordinal, ordinal + count, dtype=np.uint64)
         arrays += [
@@ -175,6 +169,48 @@ class PostgresSnapshot:
             arrays.append(pa.nulls(count, schema.field(OLD_KEY).type))
         table = pa.Table.from_arrays(arrays, schema=schema)
         return ChangeBatch(capture.spec.name, capture.schema, table, tuple(misfits))
+
+
+def preview(connector: Connector, capture: Capture, *, limit: int) -> pa.Table:
+    """The first rows of a table, without a slot: as it is now."""
+    text, native = _selection(capture)
+    reader = connector.arrow()
+    try:
+        batches = _fetched(connector, reader, f"{text} LIMIT {int(limit)}")
+        tables = [
+            pa.Table.from_arrays(_decoded(capture, batch, native)[0], schema=capture.schema.arrow())
+            for batch in batches
+        ]
+        return pa.concat_tables([capture.schema.arrow().empty_table(), *tables])
+    finally:
+        reader.close()
+
+
+def _selection(capture: Capture) -> tuple[str, list[bool]]:
+    """The query for a table's rows, and which of its columns come as they are."""
+    chosen = [types.select_expression(column, sql.quoted(column.name)) for column in capture.taken]
+    expressions = [f"{text} AS c{index}" for index, (text, _) in enumerate(chosen)]
+    text = sql.select_rows(capture.table.name, expressions, only=capture.table.kind == "r")
+    return text, [is_native for _, is_native in chosen]
+
+
+def _fetched(connector: Connector, reader: adbc_driver_manager.dbapi.Connection, text: str) -> Iterator[pa.RecordBatch]:
+    with translated(connector.where), reader.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{_BATCH_SIZE_OPTION: str(BATCH_BYTES)})
+        cursor.execute(text)
+        for batch in cursor.fetch_record_batch():
+            if batch.num_rows:
+                yield batch
+
+
+def _decoded(capture: Capture, batch: pa.RecordBatch, native: list[bool]) -> tuple[list[pa.Array], list[Misfit]]:
+    arrays, misfits = [], []
+    for index, column in enumerate(capture.schema.columns):
+        array = _storage(batch.column(index))
+        values, lost = native_values(column, array) if native[index] else parse(column, array)
+        arrays.append(values)
+        misfits += [Misfit(column.name, rows, texts, reason) for rows, texts, reason in lost]
+    return arrays, misfits
 
 
 def _storage(array: pa.Array) -> pa.Array:

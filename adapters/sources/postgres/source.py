@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+
 from adapters.sources.postgres import findings, publication, slot, sql, streams
 from adapters.sources.postgres.catalog import KINDS, Catalog, Table
 from adapters.sources.postgres.connection import Connector, Session
@@ -19,7 +21,7 @@ from adapters.sources.postgres.publication import Publication
 from adapters.sources.postgres.reader import PostgresReader
 from adapters.sources.postgres.receiver import Receiver
 from adapters.sources.postgres.slot import lsn_of, position
-from adapters.sources.postgres.snapshot import PostgresSnapshot
+from adapters.sources.postgres.snapshot import PostgresSnapshot, preview
 from adapters.sources.postgres.spill import sweep
 from adapters.sources.postgres.streams import Capture
 from adapters.sources.postgres.tracking import Tracked, Tracker, another_table
@@ -29,7 +31,7 @@ from pipeline.domain.finding import Finding
 from pipeline.domain.position import Position
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import BatchLimits, StreamSpec
-from pipeline.ports.source import LogState, LogStatus, Relation
+from pipeline.ports.source import BookmarksOf, LogState, LogStatus, Relation
 
 #: Prefix of the message that makes a reader pass the end of the log.
 MARK = "rdp_mark"
@@ -69,6 +71,12 @@ class PostgresSource:
     def schemas(self, streams: Collection[StreamSpec]) -> Mapping[str, StreamSchema]:
         """The current schema of each stream."""
         return {stream: capture.schema for stream, capture in self._captures(streams).items()}
+
+    def preview(self, stream: StreamSpec, *, limit: int) -> pa.Table:
+        """The table's first rows as they are now."""
+        captures = self._captures([stream])
+        streams.refuse_absent(captures, where=self._session.where)
+        return preview(self._connector, captures[stream.name], limit=limit)
 
     def log(self) -> LogState:
         """The state of the slot."""
@@ -135,6 +143,7 @@ class PostgresSource:
         *,
         limits: BatchLimits,
         up_to: Position | None = None,
+        bookmarks: BookmarksOf | None = None,
     ) -> PostgresReader:
         """Stream from the slot."""
         slot.check(self._session, self._options.slot, checkpoint)

@@ -45,6 +45,8 @@ class Database:
 
     def __init__(self, path: Path, *, settings: Mapping[str, str], wait_s: float) -> None:
         self.path = path
+        #: Held by whoever writes: loads of several groups in one process follow each other, as those of several do.
+        self.writing = threading.RLock()
         self._settings = {**_FIXED, **settings}
         self._wait_s = wait_s
         self._turn = threading.Condition()

@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 import duckdb
+import pyarrow as pa
 
 from adapters.warehouses.duckdb.connection import first_row
+from adapters.warehouses.duckdb.relay import relayed
 from adapters.warehouses.schemarecord import decode_schema, encode_schema, readable_schema
+from pipeline.domain.bookmarks import BOOKMARK_SCHEMA
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.naming import SCHEMAS
@@ -32,6 +35,7 @@ TABLES: dict[str, str] = {
     "loads": '"group" VARCHAR, load BIGINT, "position" VARCHAR, "at" TIMESTAMPTZ, seconds DOUBLE, stream VARCHAR, '
     + ", ".join(f"{name} BIGINT" for name in _COUNTS),
     "transforms": '"group" VARCHAR, load BIGINT',
+    "bookmarks": '"group" VARCHAR, stream VARCHAR, name VARCHAR, "value" VARCHAR',
 }
 
 SETUP = tuple(
@@ -43,9 +47,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def is_set_up(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether ``setup`` was ever run on the file."""
-    query = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'pipeline' AND list_contains($names, table_name)"
-    return _one(connection, query, names=list(TABLES)) == len(TABLES)
+    """Whether ``setup`` was ever run on the file, if only by a version that knew fewer tables."""
+    query = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'pipeline' AND table_name = 'checkpoints'"
+    return _one(connection, query) == 1
 
 
 def read_checkpoint(connection: duckdb.DuckDBPyConnection, group: str) -> Checkpoint | None:
@@ -97,6 +101,28 @@ def write_state(connection: duckdb.DuckDBPyConnection, group: str, state: Stream
         "arrow_schema": encode_schema(state.schema),
     }
     connection.execute(f"INSERT INTO pipeline.streams VALUES ({_places(values)})", values)
+
+
+def read_bookmarks(connection: duckdb.DuckDBPyConnection, group: str, stream: str) -> pa.Table:
+    """The bookmarks of a stream."""
+    query = 'SELECT name, "value" FROM pipeline.bookmarks WHERE "group" = $group AND stream = $stream'
+    found = connection.sql(query, params={"group": group, "stream": stream}).to_arrow_table()
+    return found.cast(BOOKMARK_SCHEMA)
+
+
+def write_bookmarks(
+    connection: duckdb.DuckDBPyConnection, group: str, stream: str, bookmarks: pa.Table, *, replaces: bool
+) -> None:
+    """Move bookmarks of a stream; ``replaces``: forget all others."""
+    values = {"group": group, "stream": stream}
+    with relayed(connection, bookmarks) as incoming:
+        named = "" if replaces else f" AND name IN (SELECT name FROM {incoming})"
+        connection.execute(f'DELETE FROM pipeline.bookmarks WHERE "group" = $group AND stream = $stream{named}', values)
+        connection.execute(
+            f"""INSERT INTO pipeline.bookmarks
+SELECT $group, $stream, name, "value" FROM {incoming} WHERE "value" IS NOT NULL""",
+            values,
+        )
 
 
 def write_audit(

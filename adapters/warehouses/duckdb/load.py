@@ -34,8 +34,13 @@ class DuckDBLoad:
         self._stamp = Stamp(checkpoint.load, checkpoint.at)
         self._copies: dict[str, RowGroups] = {}
         self._connection: duckdb.DuckDBPyConnection | None = None
-        with translated(database.path):
-            self._connection = database.acquire()
+        database.writing.acquire()
+        try:
+            with translated(database.path):
+                self._connection = database.acquire()
+        except BaseException:
+            database.writing.release()
+            raise
         with self._running() as connection:
             connection.execute("BEGIN")
             fence(connection, previous, checkpoint)
@@ -81,6 +86,11 @@ class DuckDBLoad:
         with self._running() as connection:
             quarantine.settle(connection, target, settled, self._stamp)
 
+    def remember(self, stream: str, bookmarks: pa.Table, *, replaces: bool = False) -> None:
+        """Move them."""
+        with self._running() as connection:
+            control.write_bookmarks(connection, self._checkpoint.group, stream, bookmarks, replaces=replaces)
+
     def set_state(self, state: StreamState) -> None:
         """Record the state."""
         with self._running() as connection:
@@ -117,8 +127,11 @@ class DuckDBLoad:
         """Roll back what is not committed and let the file go."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with translated(self._database.path):
-                self._database.release(connection)
+            try:
+                with translated(self._database.path):
+                    self._database.release(connection)
+            finally:
+                self._database.writing.release()
 
 
 def fence(connection: duckdb.DuckDBPyConnection, previous: Checkpoint, checkpoint: Checkpoint) -> None:

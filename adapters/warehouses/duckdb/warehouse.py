@@ -18,6 +18,7 @@ from adapters.warehouses.duckdb.load import DuckDBLoad, fence
 from adapters.warehouses.duckdb.rebuild import rebuild
 from adapters.warehouses.duckdb.types import widens
 from adapters.warehouses.duckdb.undoing import undo_unrecorded
+from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding
@@ -63,6 +64,11 @@ class DuckDBWarehouse:
         """The recorded states."""
         with self._reading() as connection:
             return {} if connection is None else control.read_states(connection, group)
+
+    def bookmarks(self, group: str, stream: str) -> pa.Table:
+        """The stream's bookmarks."""
+        with self._reading() as connection:
+            return NO_BOOKMARKS if connection is None else control.read_bookmarks(connection, group, stream)
 
     def intended(self, group: str) -> bool:
         """Whether ``intend`` was recorded."""
@@ -203,7 +209,7 @@ class DuckDBWarehouse:
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Commits at the end; an error rolls back, since the connection is closed."""
-        with self._database.hold() as connection:
+        with self._database.writing, self._database.hold() as connection:
             connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from adapters.warehouses.memory.rows import changes_of, decode_rows
 from adapters.warehouses.memory.store import Audit, Store, Table, microseconds
+from pipeline.domain.bookmarks import NO_BOOKMARKS, moved
 from pipeline.domain.change import change_schema
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
@@ -32,6 +33,7 @@ class MemoryLoad:
         self._started = time.monotonic()
         self._tables: dict[str, Table] = {}
         self._states: dict[str, StreamState] = {}
+        self._bookmarks: dict[str, pa.Table] = {}
         self._is_open = True
         fence(store, previous)
 
@@ -94,6 +96,12 @@ class MemoryLoad:
                 if wanted["key"] in (None, row["key"]) and row["sequence"] < wanted["before"]:
                     self._settle(row, wanted["status"])
 
+    def remember(self, stream: str, bookmarks: pa.Table, *, replaces: bool = False) -> None:
+        """Keep them until commit."""
+        self._check_open()
+        kept = self._bookmarks.get(stream, self._store.bookmarks.get((self._checkpoint.group, stream), NO_BOOKMARKS))
+        self._bookmarks[stream] = moved(NO_BOOKMARKS if replaces else kept, bookmarks)
+
     def set_state(self, state: StreamState) -> None:
         """Keep the state until commit."""
         self._check_open()
@@ -108,6 +116,7 @@ class MemoryLoad:
         self._store.checkpoints[group] = self._checkpoint
         self._store.tables.update(self._tables)
         self._store.states.setdefault(group, {}).update(self._states)
+        self._store.bookmarks.update({(group, stream): kept for stream, kept in self._bookmarks.items()})
         for state in self._states.values():
             self._store.unrecorded.pop(state.table, None)
         self._store.audits.append(Audit(self._checkpoint, time.monotonic() - self._started, dict(counts)))

@@ -210,6 +210,7 @@ class Store:
     intentions: set[str] = attrs.field(factory=set)
     states: dict[str, dict[str, StreamState]] = attrs.field(factory=dict)
     tables: dict[str, Table] = attrs.field(factory=dict)
+    bookmarks: dict[tuple[str, str], pa.Table] = attrs.field(factory=dict)
     audits: list[Audit] = attrs.field(factory=list)
     transformed: dict[str, int] = attrs.field(factory=dict)
     foreign: set[str] = attrs.field(factory=set)

@@ -15,6 +15,7 @@ from adapters.warehouses.memory.load import MemoryLoad, fence, table_of
 from adapters.warehouses.memory.rows import encode_rows
 from adapters.warehouses.memory.store import Store, Table
 from adapters.warehouses.memory.widening import is_wider
+from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, Missing, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding, Level
@@ -64,6 +65,10 @@ class MemoryWarehouse:
     def states(self, group: str) -> dict[str, StreamState]:
         """The recorded states."""
         return dict(self._store.states.get(group, {}))
+
+    def bookmarks(self, group: str, stream: str) -> pa.Table:
+        """The stream's bookmarks."""
+        return self._store.bookmarks.get((group, stream), NO_BOOKMARKS)
 
     def intended(self, group: str) -> bool:
         """Whether ``intend`` was called."""

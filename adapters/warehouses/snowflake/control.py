@@ -55,6 +55,7 @@ TABLES: dict[str, dict[str, str]] = {
         **dict.fromkeys(COUNTS, _INTEGER),
     },
     "transforms": {"group": "VARCHAR", "load": _INTEGER},
+    "bookmarks": {"group": "VARCHAR", "stream": "VARCHAR", "name": "VARCHAR", "value": "VARCHAR", "load": _INTEGER},
 }
 
 

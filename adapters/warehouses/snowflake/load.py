@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from adapters.warehouses.changerows import Stamp, changelog_rows
 from adapters.warehouses.snowflake import audit, checkpoints, control, modes, quarantine, sql
+from adapters.warehouses.snowflake import bookmarks as kept
 from adapters.warehouses.snowflake.errors import is_locked
 from adapters.warehouses.snowflake.fencing import fenced
 from adapters.warehouses.snowflake.session import Session
@@ -142,6 +143,19 @@ class SnowflakeLoad:
         with self._running() as uploads:
             name = uploads.add(quarantine.numbered(settled), quarantine.SETTLED)
             self._note(target, quarantine.settle(target, f"{uploads.folder}/{name}", self._stamp))
+
+    def remember(self, stream: str, bookmarks: pa.Table, *, replaces: bool = False) -> None:
+        """Append them, after forgetting all others where they are replaced."""
+        group, load = self._checkpoint.group, self._stamp.load
+        with self._running() as uploads:
+            if replaces:
+                self._statements.append(self._told(kept.forget(group, stream)))
+            elif load % kept.FOLD_EVERY == 0:
+                self._statements.append(self._told(kept.fold(group, stream)))
+            if bookmarks.num_rows:
+                name = uploads.add(kept.kept_rows(group, stream, bookmarks, load=load), kept.LAYOUT)
+                copies = sql.copy_files(control.own("bookmarks"), kept.LAYOUT, uploads.folder, [name])
+                self._statements += [self._told(statement) for statement in copies]
 
     def set_state(self, state: StreamState) -> None:
         """Record the state."""

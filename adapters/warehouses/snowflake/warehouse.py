@@ -13,6 +13,7 @@ import pyarrow as pa
 from adapters.warehouses.changerows import as_changelog
 from adapters.warehouses.snowflake import (
     audit,
+    bookmarks,
     checkpoints,
     compare,
     control,
@@ -33,6 +34,7 @@ from adapters.warehouses.snowflake.statement import Statement, quote
 from adapters.warehouses.snowflake.tables import Maker
 from adapters.warehouses.snowflake.types import widens
 from adapters.warehouses.snowflake.undoing import undo, unrecorded
+from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
 from pipeline.domain.finding import Finding
@@ -90,6 +92,10 @@ class SnowflakeWarehouse:
         nothing: dict[tuple[str, str], StreamState] = {}
         found = self._before_setup(lambda session: control.read_states(session, group), nothing)
         return {stream: state for (_, stream), state in found.items()}
+
+    def bookmarks(self, group: str, stream: str) -> pa.Table:
+        """The stream's bookmarks."""
+        return self._before_setup(lambda session: bookmarks.read(session, group, stream), NO_BOOKMARKS)
 
     def intended(self, group: str) -> bool:
         """Whether ``intend`` was recorded."""

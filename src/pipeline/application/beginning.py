@@ -94,7 +94,7 @@ def _begin(session: Session) -> Checkpoint:
 
 def _clear_interrupted(session: Session) -> None:
     """Drop a log that an interrupted begin of ours left; refuse one that may be another pipeline's."""
-    if session.source.log().status is LogStatus.MISSING:
+    if session.source.log().status in {LogStatus.MISSING, LogStatus.NONE}:
         return
     if not session.warehouse.intended(session.group):
         raise SourceRejected(

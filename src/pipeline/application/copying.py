@@ -75,12 +75,15 @@ def copy_stream(session: Session, snapshot: Snapshot, state: StreamState, *, che
         flush_rows=1,
         flush_bytes=1,
         limits=session.warehouse.limits,
-        is_copy=True,
+        is_copy=snapshot.has_unique_keys,
     )
     with session.warehouse.load(checkpoint, following) as load:
         load.replace(target)
         _fill(session, load, stream, snapshot.read(spec.name))
         load.finish_replace(target)
+        bookmarks = snapshot.bookmarks(spec.name)
+        if bookmarks is not None:
+            load.remember(spec.name, bookmarks, replaces=True)
         load.set_state(attrs.evolve(state, phase=Phase.STREAMING))
         load.commit({spec.name: stream.counts})
     seconds = session.clock.monotonic() - started

@@ -45,6 +45,8 @@ class GroupLoader:
         loads = {name: self._stream_load(name) for name in batch.schemas}
         with session.warehouse.load(self.checkpoint, checkpoint) as load:
             self._take(load, batch, loads)
+            for name, bookmarks in batch.bookmarks.items():
+                load.remember(name, bookmarks)
             for name in migrated:
                 load.set_state(self.states[name])
             counts = self._counts(batch, loads)

@@ -97,7 +97,13 @@ def _pump_once(session: Session, pumped: Pumped, *, up_to: Position | None, on_l
     streams = _readable(session, states)
     with (
         fenced_if_moved(session, lambda: loader.checkpoint),
-        session.source.read(loader.checkpoint, streams, limits=limits, up_to=up_to) as reader,
+        session.source.read(
+            loader.checkpoint,
+            streams,
+            limits=limits,
+            up_to=up_to,
+            bookmarks=lambda stream: session.warehouse.bookmarks(session.group, stream),
+        ) as reader,
         ahead(_batches(session, reader, up_to=up_to), is_eager=lambda batch: _is_large(batch, limits)) as batches,
     ):
         reader.acknowledge(loader.checkpoint.position)

@@ -110,7 +110,8 @@ class GroupBatch:
     ``covered_counts`` are the changes per stream that were read and skipped since they lie at or before the
     stream's consistent point.
     ``byte_count`` is the log that was read. An empty batch (no schemas) only moves the position; its ``byte_count`` is
-    the log that it passed over.
+    the log that it passed over. ``bookmarks`` are what a source without a log wants to be given again, by stream, once
+    the batch is loaded; see ``bookmarks.BOOKMARK_SCHEMA``.
     """
 
     after: Position
@@ -123,11 +124,12 @@ class GroupBatch:
     last_commit_at: float | None = None
     row_count: int = 0
     byte_count: int = 0
+    bookmarks: dict[str, pa.Table] = attrs.field(factory=dict)
 
     @property
     def is_empty(self) -> bool:
-        """Whether the batch holds no change of any stream."""
-        return not self.schemas
+        """Whether the batch holds nothing to load: no change of any stream, and nothing to remember."""
+        return not self.schemas and not self.bookmarks
 
 
 #: The batches of a group batch in order, per stream; re-iterable only where it is a tuple or list.

@@ -25,7 +25,10 @@ class Mode(Enum):
 
 @attrs.frozen
 class StreamSpec:
-    """One stream of a pipeline: its name, the relation it reads, the mode of its staging table and its contract."""
+    """One stream of a pipeline: its name, the relation it reads, the mode of its staging table and its contract.
+
+    ``read`` says how it is read, in the words of its source's kind.
+    """
 
     name: str
     relation: str
@@ -34,6 +37,7 @@ class StreamSpec:
     contract: Contract = attrs.field(factory=Contract)
     masks: Mapping[str, str] = attrs.field(factory=dict)
     exclude: frozenset[str] = frozenset()
+    read: Mapping[str, object] = attrs.field(factory=dict)
 
     @property
     def table(self) -> str:
@@ -70,7 +74,12 @@ class SystemSpec:
 
 @attrs.frozen
 class PipelineSpec:
-    """A pipeline file, checked and resolved. One log source of a pipeline is one group, named like the source."""
+    """One group of a pipeline: the streams that share one reader, one checkpoint and one transaction.
+
+    The streams of a log source are one group, named like the source. Of a source without a log each stream is a group
+    of its own, named like its table, so that one that fails stops no other. A pipeline file is one or more of these,
+    alike in all but ``source``, ``streams`` and ``group``.
+    """
 
     name: str
     source: SystemSpec
@@ -81,8 +90,4 @@ class PipelineSpec:
     limits: BatchLimits = attrs.field(factory=BatchLimits)
     schedule: str | None = None
     description: str = ""
-
-    @property
-    def group(self) -> str:
-        """The name of the group: the streams that share one log reader, checkpoint and transaction."""
-        return self.source.name
+    group: str = attrs.field(default=attrs.Factory(lambda self: self.source.name, takes_self=True))

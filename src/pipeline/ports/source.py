@@ -1,16 +1,17 @@
-"""The port to a system that changes come from, read by its log.
+"""The port to a system that changes come from: read by its log, or looked at again and again.
 
 Positions, sequences and batches are domain values; how an adapter speaks to its system is its own affair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Protocol
 
 import attrs
+import pyarrow as pa
 
 from pipeline.domain.change import ChangeBatch, GroupBatch
 from pipeline.domain.checkpoint import Checkpoint
@@ -18,6 +19,9 @@ from pipeline.domain.finding import Finding
 from pipeline.domain.position import Position
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import BatchLimits, StreamSpec
+
+#: Gives the bookmarks of a stream as the warehouse keeps them, following ``bookmarks.BOOKMARK_SCHEMA``.
+BookmarksOf = Callable[[str], pa.Table]
 
 
 @attrs.frozen
@@ -36,8 +40,9 @@ class Relation:
 
 
 class LogStatus(Enum):
-    """What the source has kept for this pipeline."""
+    """What the source has kept for this pipeline; ``NONE``: it is a source that keeps nothing for anybody."""
 
+    NONE = "none"
     MISSING = "missing"
     READY = "ready"
     ACTIVE = "active"
@@ -70,6 +75,11 @@ class Snapshot(AbstractContextManager["Snapshot"], Protocol):
         """The schema of each stream at this point."""
         ...
 
+    @property
+    def has_unique_keys(self) -> bool:
+        """Whether a read of a stream gives no key twice; where it may, the later row is the one that counts."""
+        ...
+
     def estimate(self, stream: str) -> int | None:
         """A quick guess of the stream's rows, for progress only."""
         ...
@@ -78,6 +88,12 @@ class Snapshot(AbstractContextManager["Snapshot"], Protocol):
         """All rows of a stream as ``SNAPSHOT`` changes in batches of bounded memory, with sequences of phase 0,
         commit = the consistent point and ordinals counting up. ``commit_at`` is the instant of the snapshot.
         An empty stream yields nothing. May be called again for the same rows, from any thread, one at a time.
+        """
+        ...
+
+    def bookmarks(self, stream: str) -> pa.Table | None:
+        """What reading on from the copy needs to know, after ``read`` has come to its end: all of the stream's
+        bookmarks, in place of those before. None for a log, which remembers by itself.
         """
         ...
 
@@ -106,7 +122,11 @@ class LogReader(AbstractContextManager["LogReader"], Protocol):
 
 
 class Source(Protocol):
-    """One log source: a reader for its group of streams. Built without connecting; connects on first use.
+    """The source of one group of streams, with or without a log. Built without connecting; connects on first use.
+
+    A source without a log keeps nothing for the pipeline: what it has to remember are bookmarks, kept in the warehouse.
+    Its positions are instants of looks: what it showed then is loaded. Whether it can see deletes, and what is between
+    two looks, is said by its adapter.
 
     All methods may raise ``SourceUnreachable`` (retry helps) and ``SourceRejected`` (someone has to change something).
     """
@@ -126,6 +146,12 @@ class Source(Protocol):
 
     def schemas(self, streams: Collection[StreamSpec]) -> Mapping[str, StreamSchema]:
         """The current schema of each stream. Raises ``SourceRejected`` naming every stream that cannot be captured."""
+        ...
+
+    def preview(self, stream: StreamSpec, *, limit: int) -> pa.Table:
+        """The first rows as a copy would read them now, at most ``limit``: the data columns of the stream's schema.
+        Leaves no trace at the source.
+        """
         ...
 
     def log(self) -> LogState:
@@ -171,12 +197,13 @@ class Source(Protocol):
         *,
         limits: BatchLimits,
         up_to: Position | None = None,
+        bookmarks: BookmarksOf | None = None,
     ) -> LogReader:
         """Read on from ``checkpoint``: of each stream the changes committed after its own consistent point (given).
 
         With ``up_to``, no transaction whose commit lies after it is ever returned, and the reader's last batch ends
-        at exactly ``up_to``. Only one reader at a time gets in; while another holds the log it waits with backoff,
-        then raises ``SourceRejected``.
+        at exactly ``up_to``. ``bookmarks`` is asked within this call only, by a source that has any. Only one reader
+        of a log at a time gets in; while another holds it this one waits with backoff, then raises ``SourceRejected``.
         """
         ...
 

@@ -43,7 +43,7 @@ class Comparison:
 class Load(AbstractContextManager["Load"], Protocol):
     """One load transaction. Nothing is visible to others before ``commit``; leaving the context without it rolls
     everything back (P1). Methods are called in the order: any number of ``apply`` and ``quarantine``, then
-    ``set_state``, then ``commit``.
+    ``remember`` and ``set_state``, then ``commit``.
     """
 
     def apply(self, step: LoadStep) -> None:
@@ -71,6 +71,12 @@ class Load(AbstractContextManager["Load"], Protocol):
         """Set rows apart; ``rows`` follows ``quarantine.QUARANTINE_SCHEMA``."""
         ...
 
+    def remember(self, stream: str, bookmarks: pa.Table, *, replaces: bool = False) -> None:
+        """Move bookmarks of a stream, following ``bookmarks.BOOKMARK_SCHEMA``, each name once; ``replaces``: forget all
+        others of the stream.
+        """
+        ...
+
     def settle(self, target: Target, settled: pa.Table) -> None:
         """Mark waiting quarantine rows; ``settled`` follows ``quarantine.SETTLED_SCHEMA``."""
         ...
@@ -90,10 +96,11 @@ class Warehouse(Protocol):
     """A warehouse. Built without connecting. The embedded one holds its file only during a call (or while a ``Load``
     is open), so that dbt and readers get in between.
 
-    One thread loads. Another one may meanwhile build marts: ``checkpoint``, ``changed_since``, ``transformed`` and
-    ``set_transformed`` may be called there at any time. They tell what is committed, or wait for an open load to end;
-    they are no part of it, neither its commit nor its failure changes what they did, and they do not change what the
-    loading thread goes on from.
+    One thread loads a group; threads that load other groups may work at the same time, or wait for each other. Another
+    one may meanwhile build marts: ``checkpoint``, ``changed_since``, ``transformed`` and ``set_transformed`` may be
+    called there at any time. They tell what is committed, or wait for an open load to end; they are no part of it,
+    neither its commit nor its failure changes what they did, and they do not change what the loading threads go on
+    from.
 
     All methods may raise ``WarehouseUnreachable`` (retry helps) and ``WarehouseError``. After any error the
     transaction is rolled back.
@@ -126,6 +133,10 @@ class Warehouse(Protocol):
 
     def states(self, group: str) -> dict[str, StreamState]:
         """The recorded state of each stream of the group. Works before ``setup``."""
+        ...
+
+    def bookmarks(self, group: str, stream: str) -> pa.Table:
+        """The bookmarks of a stream, following ``bookmarks.BOOKMARK_SCHEMA``, in any order. Works before ``setup``."""
         ...
 
     def intended(self, group: str) -> bool:

@@ -140,7 +140,7 @@ batch: {age: 10 parsecs, rows: 0}
 warehouse: {kind: duckdb, pathh: x}
 warehouse: {kind: duckdb, pathh: x}
 """
-    allowed = "description, schedule, airflow, source, warehouse, transform, batch, streams"
+    allowed = "description, schedule, airflow, source, sources, warehouse, transform, batch, streams"
     assert problems(settings, text) == [
         f"1 sorce: is not known here; allowed: {allowed}|Did you mean source?",
         "2 source.dsn: holds a secret that is written out|Put it into an environment variable or a file, and write "
@@ -190,7 +190,7 @@ def test_a_missing_variable_is_told_with_the_others(settings: Settings) -> None:
 
 def test_commands_that_need_no_source_go_on_without_its_secret(settings: Settings) -> None:
     file = load(settings, "source: {kind: postgres, dsn: '${CRM_DSN}'}\nstreams: {people: }\n", needs_source=False)
-    assert [gap.key for gap in file.source_gaps] == ["source.dsn"]
+    assert [gap.key for gap in file.source_gaps.values()] == ["source.dsn"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""What an adapter of a source without a log has to know: how its streams are read. All else is ``polling``'s.
+
+Positions, sequences, batches, fingerprints and deletes are never an extractor's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import Protocol
+
+import attrs
+import pyarrow as pa
+
+from pipeline.domain.change import Misfit
+from pipeline.domain.finding import Finding
+from pipeline.domain.schema import StreamSchema
+from pipeline.domain.stream import StreamSpec
+from pipeline.ports.source import Relation
+
+
+class Kind(Enum):
+    """What the rows of an extraction are.
+
+    ``CHANGES``: rows that are new or changed since the bookmarks; what is not among them stays as it is.
+    ``IMAGE``: all rows that there are; those that are new, changed or gone are found by comparing.
+    ``REPLACEMENT``: all rows that there are, loaded in place of those before; nothing is compared.
+    """
+
+    CHANGES = "changes"
+    IMAGE = "image"
+    REPLACEMENT = "replacement"
+
+
+@attrs.frozen(eq=False)
+class Rows:
+    """A piece of an extraction: ``table`` has the data columns of the stream's schema, in order.
+
+    ``misfits`` as in ``ChangeBatch``. ``deleted`` are keys (key columns) of rows that the source says are gone.
+    ``bookmarks`` are to be remembered once these rows are loaded. ``byte_count`` is what was read of the source.
+    """
+
+    table: pa.Table
+    misfits: tuple[Misfit, ...] = ()
+    deleted: pa.Table | None = None
+    bookmarks: Mapping[str, str | None] = attrs.field(factory=dict)
+    byte_count: int = 0
+
+
+@attrs.frozen(eq=False)
+class Window:
+    """The cursor column of ``CHANGES``, and by how much each look reaches back before the highest value of the last:
+    rows committed late with an early cursor are found, and those seen before are told apart by their fingerprints.
+
+    ``overlap`` is what may be subtracted from the column's values; None reaches back to the highest value itself, whose
+    ties are not lost. ``is_ordered``: rows come in the order of the cursor, so that a look that is broken off need not
+    begin anew.
+    """
+
+    column: str
+    overlap: pa.Scalar | None = None
+    is_ordered: bool = False
+
+
+@attrs.frozen(eq=False)
+class Extraction:
+    """One reading of a stream. ``rows`` are read lazily, and an error among them ends the look: nothing that was not
+    read is taken for gone.
+
+    ``all_keys`` reads the keys of all rows that there are, for deletes where rows themselves come as ``CHANGES``.
+    """
+
+    kind: Kind
+    rows: Iterator[Rows]
+    window: Window | None = None
+    all_keys: Callable[[], Iterator[pa.Table]] | None = None
+
+
+class Extractor(Protocol):
+    """Reads one system. Built without connecting; connects on first use.
+
+    All methods may raise ``SourceUnreachable`` (retry helps), ``SourceRejected`` (someone has to change something) and
+    ``SourceError`` (it answered with something that cannot be gone on from). None of their texts has row values (P10).
+    """
+
+    @property
+    def name(self) -> str:
+        """The source's name, for messages."""
+        ...
+
+    @property
+    def poll_s(self) -> float:
+        """How many seconds lie between two looks of a long run."""
+        ...
+
+    def discover(self) -> tuple[Relation, ...]:
+        """What could be streams, as far as the system tells."""
+        ...
+
+    def inspect(self, stream: StreamSpec) -> tuple[Finding, ...]:
+        """What would stop or harm reading the stream, and what is fine, without changing anything."""
+        ...
+
+    def schema(self, stream: StreamSpec) -> StreamSchema:
+        """The stream's columns and key as they are now; what ``extract`` delivers in this look has exactly these."""
+        ...
+
+    def estimate(self, stream: StreamSpec) -> int | None:
+        """A quick guess of the stream's rows, for progress only."""
+        ...
+
+    def has_unique_keys(self, stream: StreamSpec) -> bool:
+        """Whether one extraction never gives a key twice."""
+        ...
+
+    def max_vanished(self, stream: StreamSpec) -> float:
+        """Which share of the known rows may be gone at once; more are taken for a fault of the source."""
+        ...
+
+    def extract(
+        self, stream: StreamSpec, schema: StreamSchema, bookmarks: Mapping[str, str], *, limit: int | None = None
+    ) -> Extraction:
+        """Read what the ``bookmarks`` ask for; with none, everything. No more than about ``limit`` rows are wanted.
+
+        Beside its own, ``bookmarks`` has ``cursor`` and ``since`` where the last extraction had a window: the JSON
+        literals of the highest value of its column, and of where this look has to begin.
+        """
+        ...
+
+    def mark(self, stream: StreamSpec) -> str | None:
+        """A short text that changes when the stream's rows do, got cheaply; None if there is no such thing."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections. Safe to call twice."""
+        ...

@@ -1,0 +1,162 @@
+"""The port's ``LogReader`` over looks: the changes that each look finds, as batches that each count as progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import attrs
+import pyarrow as pa
+
+from adapters.sources.polling.changerows import change_batch
+from adapters.sources.polling.extractor import Extractor
+from adapters.sources.polling.look import Piece, StreamMemory, look
+from adapters.sources.polling.positions import Instants, instant_of, position
+from pipeline.domain.change import ChangeBatch, GroupBatch
+from pipeline.domain.errors import PipelineError, SourceError
+from pipeline.domain.position import PHASE_LOG, Position
+from pipeline.domain.schema import StreamSchema
+from pipeline.domain.stream import BatchLimits, StreamSpec
+
+
+@attrs.define
+class _Gathered:
+    """Changes that become one batch."""
+
+    pieces: list[ChangeBatch] = attrs.field(factory=list)
+    bookmarks: list[pa.Table] = attrs.field(factory=list)
+    row_count: int = 0
+    byte_count: int = 0
+    read_bytes: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.pieces and not self.bookmarks
+
+
+class PollReader:
+    """Looks at one stream, at once and then every ``poll_s`` seconds, or once if it is to end ``up_to`` somewhere."""
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        spec: StreamSpec,
+        memory: StreamMemory,
+        instants: Instants,
+        *,
+        epoch: int,
+        after: Position,
+        since: Position,
+        limits: BatchLimits,
+        up_to: Position | None,
+    ) -> None:
+        self._extractor = extractor
+        self._spec = spec
+        self._memory = memory
+        self._instants = instants
+        self._epoch = epoch
+        self._after = after
+        self._at = max(instant_of(after), instant_of(since))
+        self._limits = limits
+        self._up_to = up_to
+        self._due = time.monotonic()
+        self._batches: Iterator[GroupBatch] | None = None
+
+    def __enter__(self) -> PollReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._batches = None
+
+    def next(self, timeout_s: float) -> GroupBatch | None:
+        """The next batch of a look, or of the next one once it is due."""
+        if self._batches is None:
+            if self._up_to is not None and self._after.covers(self._up_to):
+                return None
+            left_s = self._due - time.monotonic()
+            if left_s > timeout_s:
+                time.sleep(timeout_s)
+                return None
+            time.sleep(max(left_s, 0.0))
+            self._batches = self._look()
+        batch = next(self._batches, None)
+        if batch is None:
+            self._batches = None
+            return self.next(0.0)
+        self._after = batch.up_to
+        return batch
+
+    def acknowledge(self, position: Position) -> None:
+        """Nobody keeps anything for us."""
+
+    def _look(self) -> Iterator[GroupBatch]:
+        end = self._instants.next() if self._up_to is None else instant_of(self._up_to)
+        try:
+            schema = self._extractor.schema(self._spec)
+            gathered = _Gathered()
+            for piece in look(self._extractor, self._spec, schema, self._memory):
+                is_full = gathered.row_count >= self._limits.rows or gathered.byte_count >= self._limits.bytes
+                if is_full and (piece.rows.num_rows or piece.bookmarks.num_rows):
+                    yield self._batch(gathered, schema, end, is_last=False)
+                    gathered = _Gathered()
+                self._gather(gathered, piece, schema)
+            yield self._batch(gathered, schema, end, is_last=True)
+        except PipelineError as error:
+            error.where = error.where or f"source {self._extractor.name}, stream {self._spec.name}"
+            raise
+        finally:
+            self._due = time.monotonic() + self._extractor.poll_s
+
+    def _gather(self, gathered: _Gathered, piece: Piece, schema: StreamSchema) -> None:
+        gathered.read_bytes += piece.byte_count
+        if piece.bookmarks.num_rows:
+            gathered.bookmarks.append(piece.bookmarks)
+        if not piece.rows.num_rows:
+            return
+        changes = change_batch(
+            self._spec.name,
+            schema,
+            piece.rows,
+            piece.ops,
+            epoch=self._epoch,
+            commit=self._at + 1,
+            phase=PHASE_LOG,
+            ordinal=gathered.row_count,
+            misfits=piece.misfits,
+        )
+        gathered.pieces.append(changes)
+        gathered.row_count += changes.row_count
+        gathered.byte_count += changes.table.nbytes
+
+    def _batch(self, gathered: _Gathered, schema: StreamSchema, end: int, *, is_last: bool) -> GroupBatch:
+        self._at += 1
+        if self._at >= end:
+            raise SourceError(
+                "one look has more batches than fit before the next one",
+                hint="Raise batch.rows, or look less often.",
+            )
+        commit_at = self._at / 1e6
+        if is_last:
+            self._at = end
+        after, name = self._after, self._spec.name
+        return GroupBatch(
+            after=after,
+            up_to=position(self._at),
+            schemas={name: (schema,)} if gathered.pieces else {},
+            pieces=tuple(gathered.pieces),
+            transaction_count=1 if gathered.pieces else 0,
+            first_commit_at=commit_at if gathered.pieces else None,
+            last_commit_at=commit_at if gathered.pieces else None,
+            row_count=gathered.row_count,
+            byte_count=gathered.read_bytes,
+            bookmarks={name: _latest(gathered.bookmarks)} if gathered.bookmarks else {},
+        )
+
+
+def _latest(tables: list[pa.Table]) -> pa.Table:
+    """Of each bookmark what was said last."""
+    if len(tables) == 1:
+        return tables[0]
+    told = pa.concat_tables(tables).append_column("number", pa.array(range(sum(table.num_rows for table in tables))))
+    last = told.group_by("name").aggregate([("number", "max")])["number_max"]
+    return told.take(last).drop_columns(["number"])
