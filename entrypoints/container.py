@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 
+import attrs
 from dependency_injector import containers, providers
 
 from adapters.alerts.log import LogNotifier
@@ -112,6 +113,32 @@ def opened(
         for part in (session.transformer, session.source, session.warehouse):
             if part is not None:
                 part.close()
+
+
+@contextmanager
+def opened_groups(
+    groups: Sequence[PipelineSpec],
+    *,
+    logger: object,
+    stop: Stop | None = None,
+    metrics: tuple[Metrics, ...] = (),
+    absent: Mapping[str, Source] | None = None,
+) -> Iterator[tuple[Session, ...]]:
+    """A session for each group of a pipeline, which share everything but their sources. ``absent`` stand in for
+    sources, by name.
+    """
+    missing = absent or {}
+    first = groups[0]
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            opened(first, logger=logger, stop=stop, metrics=metrics, source=missing.get(first.source.name))
+        )
+        sessions = [session]
+        for spec in groups[1:]:
+            source = missing.get(spec.source.name) or _build_source(spec)
+            stack.callback(source.close)
+            sessions.append(attrs.evolve(session, pipeline=spec, source=source))
+        yield tuple(sessions)
 
 
 def detector_of(spec: PipelineSpec) -> ChangeDetector:

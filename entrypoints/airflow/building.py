@@ -40,7 +40,7 @@ def build_marts(attempt: Attempt) -> dict[str, object]:
         pending = _pending(session, first, everything=full_refresh)
         if pending is None:
             return None, None
-        return pending, build(session, pending, full_refresh=full_refresh, settles=task_id == ids[-1])
+        return pending, build([session], pending, full_refresh=full_refresh, settles=task_id == ids[-1])
 
     pending, result = attempt.within(work, needs_source=False, prepare=lambda spec: _of_layer(spec, header, layer))
     if result is not None and result.failed:
@@ -54,11 +54,11 @@ def _pending(session: Session, first: Mapping[str, Any] | None, *, everything: b
     """What the run builds, as its first layer found it."""
     if first is not None:
         found = first["pending"]
-        return None if found is None else Pending(found["streams"] and tuple(found["streams"]), found["load"])
+        return None if found is None else Pending(found["streams"] and tuple(found["streams"]), found["loads"])
     if not everything:
-        return pending_transform(session)
+        return pending_transform([session])
     checkpoint = session.warehouse.checkpoint(session.group)
-    return Pending(None, checkpoint.load) if checkpoint is not None else None
+    return Pending(None, {session.group: checkpoint.load}) if checkpoint is not None else None
 
 
 def _of_layer(spec: PipelineSpec, header: Header, layer: str | None) -> PipelineSpec:
@@ -118,7 +118,7 @@ def publish(attempt: Attempt) -> list[str]:
     pending = last.get("pending") or {}
     built = [node for node in last.get("nodes", ()) if node["kind"] == "model" and node["status"] == "success"]
     facts = {
-        "load": pending.get("load"),
+        "load": max(pending["loads"].values()) if pending else None,
         "position": loaded["checkpoint"]["position"] if loaded else None,
         "lag_s": loaded["lag_s"] if loaded else None,
     }

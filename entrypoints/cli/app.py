@@ -125,6 +125,18 @@ def plan(*, common: Common, pipeline: str) -> int:
     return looking.plan(pipeline, common)
 
 
+@cli.command(short_help="Show a stream's first rows.")
+@pipeline_argument
+@click.argument("stream", metavar="STREAM")
+@click.option("--rows", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many rows to show.")
+@common_options
+def preview(*, common: Common, pipeline: str, stream: str, rows: int) -> int:
+    """Show the first rows of a stream and the types they would have, writing nothing anywhere."""
+    from entrypoints.cli import looking
+
+    return looking.preview(pipeline, common, stream=stream, rows=rows)
+
+
 @cli.command(short_help="Copy, catch up, build the marts; then end.")
 @pipeline_argument
 @click.option("--no-transform", is_flag=True, help="Load only; build no marts.")

@@ -31,11 +31,11 @@ _logged: list[BaseException] = []
 
 @attrs.frozen
 class Invocation:
-    """What a command works with."""
+    """What a command works with: a session for each group of the pipeline."""
 
     settings: Settings
     file: PipelineFile
-    session: Session
+    sessions: tuple[Session, ...]
 
 
 def redactor() -> Redactor:
@@ -107,21 +107,22 @@ def invocation(
     from entrypoints import logs
     from entrypoints.absent import AbsentSource
     from entrypoints.cli.stopping import stopping
-    from entrypoints.container import opened
+    from entrypoints.container import opened_groups
     from entrypoints.pipeline_file import load_pipeline
 
     settings = settings_of(common)
     file = load_pipeline(pipeline, settings, needs_source=needs_source, secrets=redactor().secrets)
-    source: Source | None = None
-    for gap in file.source_gaps.values():
-        source = cast("Source", AbsentSource(file.spec.source.name, reason=gap.what, hint=gap.hint))
+    absent = {
+        name: cast("Source", AbsentSource(name, reason=gap.what, hint=gap.hint))
+        for name, gap in file.source_gaps.items()
+    }
     with ExitStack() as stack:
         stack.enter_context(logging_to(settings, command=command, name=file.spec.name, quiet=quiet))
         stop = stack.enter_context(stopping(graceful=graceful))
-        session = stack.enter_context(
-            opened(file.spec, logger=logs.logger(), stop=stop, metrics=metrics, source=source)
+        sessions = stack.enter_context(
+            opened_groups(file.groups, logger=logs.logger(), stop=stop, metrics=metrics, absent=absent)
         )
-        yield Invocation(settings, file, session)
+        yield Invocation(settings, file, sessions)
 
 
 def _log_failure(error: BaseException) -> None:

@@ -7,36 +7,36 @@ from types import ModuleType
 from entrypoints.cli.invocation import Invocation, invocation
 from entrypoints.cli.options import Common
 from entrypoints.cli.output import show
-from entrypoints.cli.plain import exit_status, findings_json, plan_json, status_json, verify_json
+from entrypoints.cli.plain import exit_status, findings_json, plan_json, preview_json, status_json, verify_json
 from pipeline.domain.errors import Differs
 
 
 def doctor(pipeline: str, common: Common) -> int:
     """Check everything that the pipeline needs."""
-    from pipeline.application.doctor import doctor as examine
+    from pipeline.application.groups import doctor_groups
 
     with invocation("doctor", pipeline, common) as call:
-        findings = examine(call.session)
+        findings = doctor_groups(call.sessions)
     show(common, as_json=lambda: findings_json(findings), as_table=lambda: _tables().findings_table(findings))
     return exit_status(findings)
 
 
 def plan(pipeline: str, common: Common) -> int:
     """Tell what a run would do."""
-    from pipeline.application.plan import plan as foresee
+    from pipeline.application.groups import plan_groups
 
     with invocation("plan", pipeline, common) as call:
-        result = foresee(call.session)
+        result = plan_groups(call.sessions)
     show(common, as_json=lambda: plan_json(result), as_table=lambda: _tables().plan_table(result))
     return exit_status(result.findings)
 
 
 def status(pipeline: str, common: Common, *, loads: int) -> int:
     """Tell how far the pipeline is; its source need not be there."""
-    from pipeline.application.status import status as look
+    from pipeline.application.groups import status_groups
 
     with invocation("status", pipeline, common, needs_source=False) as call:
-        result = look(call.session, load_limit=loads)
+        result = status_groups(call.sessions, load_limit=loads)
         url = _dag_url(call)
     show(
         common,
@@ -46,12 +46,24 @@ def status(pipeline: str, common: Common, *, loads: int) -> int:
     return 0
 
 
+def preview(pipeline: str, common: Common, *, stream: str, rows: int) -> int:
+    """Show the first rows of a stream; what is printed are values, which are the reader's affair."""
+    from pipeline.application.preview import preview as peek
+    from pipeline.application.session import chosen
+
+    with invocation("preview", pipeline, common) as call:
+        [(session, _)] = chosen(call.sessions, [stream])
+        result = peek(session, stream, limit=rows)
+    show(common, as_json=lambda: preview_json(result), as_table=lambda: _tables().preview_table(result))
+    return 0
+
+
 def verify(pipeline: str, common: Common, *, streams: tuple[str, ...], repair: bool) -> int:
     """Compare source and warehouse row by row; raises ``Differs`` if they are not equal."""
-    from pipeline.application.verify import verify as compare
+    from pipeline.application.groups import verify_groups
 
     with invocation("verify", pipeline, common) as call:
-        result = compare(call.session, streams or None, repair=repair)
+        result = verify_groups(call.sessions, streams or None, repair=repair)
         show(common, as_json=lambda: verify_json(result), as_table=lambda: _tables().verify_table(result))
         if not result.is_equal:
             differing = [

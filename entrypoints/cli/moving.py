@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -20,28 +20,27 @@ from pipeline.ports.transformer import TransformResult
 
 def run(pipeline: str, common: Common, *, with_transform: bool) -> int:
     """A bounded run."""
-    from pipeline.application.sync import sync
+    from pipeline.application.groups import sync_groups
 
-    return _finished(
-        pipeline, common, _move("run", pipeline, common, lambda session: sync(session, with_transform=with_transform))
-    )
+    moved = _move("run", pipeline, common, lambda sessions: sync_groups(sessions, with_transform=with_transform))
+    return _finished(pipeline, common, moved)
 
 
 def resync(pipeline: str, common: Common, *, streams: tuple[str, ...], with_transform: bool) -> int:
     """Copy streams again, all of them if none is named."""
-    from pipeline.application.resync import resync as copy_again
+    from pipeline.application.groups import resync_groups
 
-    def work(session: Session) -> SyncResult:
-        return copy_again(session, streams or tuple(session.pipeline.streams), with_transform=with_transform)
+    def work(sessions: Sequence[Session]) -> SyncResult:
+        return resync_groups(sessions, streams or None, with_transform=with_transform)
 
     return _finished(pipeline, common, _move("resync", pipeline, common, work))
 
 
 def stream(pipeline: str, common: Common, *, with_transform: bool) -> int:
     """Follow the source until somebody stops it, which is its proper end."""
-    from pipeline.application.stream import stream as follow
+    from pipeline.application.groups import stream_groups
 
-    moved = _move("stream", pipeline, common, lambda session: follow(session, with_transform=with_transform))
+    moved = _move("stream", pipeline, common, lambda sessions: stream_groups(sessions, with_transform=with_transform))
     _show(common, moved)
     return 0
 
@@ -51,7 +50,7 @@ def transform(pipeline: str, common: Common, *, streams: tuple[str, ...], full_r
     from pipeline.application.transform import transform as build
 
     with invocation("transform", pipeline, common, needs_source=False) as call:
-        result = build(call.session, streams=streams or None, full_refresh=full_refresh)
+        result = build(call.sessions, streams=streams or None, full_refresh=full_refresh)
     show(common, as_json=lambda: transform_json(result), as_table=lambda: _transform_table(result))
     _refuse_failed(pipeline, result)
     return 0
@@ -65,12 +64,12 @@ class _Moved:
     copies: tuple[StreamView, ...]
 
 
-def _move(command: str, pipeline: str, common: Common, work: Callable[[Session], SyncResult]) -> _Moved:
+def _move(command: str, pipeline: str, common: Common, work: Callable[[Sequence[Session]], SyncResult]) -> _Moved:
     with (
         progress(hidden=common.as_json) as board,
         invocation(command, pipeline, common, graceful=True, quiet=board.is_shown, metrics=(board.metrics,)) as call,
     ):
-        result = work(call.session)
+        result = work(call.sessions)
         return _Moved(result, tuple(view for view in board.metrics.view() if view.is_copied))
 
 

@@ -13,6 +13,7 @@ import attrs
 
 from adapters.metrics.live import StreamView
 from pipeline.application.plan import PlanResult
+from pipeline.application.preview import Preview
 from pipeline.application.status import StatusResult
 from pipeline.application.sync import SyncResult
 from pipeline.application.verify import VerifyResult
@@ -56,6 +57,7 @@ def sync_json(result: SyncResult, *, copies: Iterable[StreamView] = ()) -> dict[
     """The result of ``run``, ``stream`` and ``resync``; ``copies`` are the streams that were copied."""
     return {
         "checkpoint": _checkpoint(result.checkpoint),
+        "checkpoints": plain(result.checkpoints),
         "copied": {view.stream: _copy(view, result.counts.get(view.stream, StreamCounts())) for view in copies},
         "streams": plain(result.counts),
         "batch_count": result.batch_count,
@@ -107,8 +109,29 @@ def plan_json(result: PlanResult) -> dict[str, object]:
         "steps": plain(result.steps),
         "findings": plain(result.findings),
         "checkpoint": _checkpoint(result.checkpoint),
+        "checkpoints": plain(result.checkpoints),
         "log": plain(result.log),
     }
+
+
+def preview_json(result: Preview) -> dict[str, object]:
+    """The result of ``preview``: values as JSON has them, others as text."""
+    columns = [
+        {"name": column.name, "type": str(column.type), "json": column.json, "key": column.name in result.schema.key}
+        for column in result.schema.columns
+    ]
+    rows = [{name: _value(value) for name, value in row.items()} for row in result.rows.to_pylist()]
+    return {"stream": result.stream, "columns": columns, "rows": rows}
+
+
+def _value(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [_value(item) for item in value]
+    return {str(key): _value(item) for key, item in value.items()} if isinstance(value, dict) else str(value)
 
 
 def findings_json(findings: Sequence[Finding]) -> dict[str, object]:
@@ -123,6 +146,7 @@ def status_json(result: StatusResult, *, dag_url: str | None) -> dict[str, objec
         "warehouse": result.warehouse,
         "at": plain(result.at),
         "checkpoint": _checkpoint(result.checkpoint),
+        "checkpoints": plain(result.checkpoints),
         "checkpoint_age_s": result.checkpoint_age_s,
         "streams": plain(result.streams),
         "loads": plain(result.loads),

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from adapters.metrics.live import StreamView
 from pipeline.application.plan import PlanResult
+from pipeline.application.preview import Preview
 from pipeline.application.status import StatusResult
 from pipeline.application.sync import SyncResult
 from pipeline.application.verify import VerifyResult
@@ -23,6 +24,8 @@ from pipeline.domain.finding import Finding, Level
 from pipeline.ports.transformer import TransformResult
 
 _LEVEL_STYLES = {Level.OK: "green", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+#: The longest value that a preview shows whole.
+_WIDEST = 60
 _GOOD = {"success", "pass"}
 _BAD = {"error", "fail"}
 
@@ -51,6 +54,8 @@ def sync_table(result: SyncResult, *, copies: Iterable[StreamView] = ()) -> Rend
         )
         table.add_row(stream, *(f"{number:,}" for number in numbers))
     load = f", load {result.checkpoint.load}" if result.checkpoint else ""
+    if len(result.checkpoints) > 1:
+        load = f", {len(result.checkpoints)} groups"
     ending = "stopped" if result.stopped else "done"
     lines: list[RenderableType] = [table] if streams else [Text("no change since the checkpoint")]
     if result.transformed is not None:
@@ -106,6 +111,22 @@ def verify_table(result: VerifyResult) -> RenderableType:
     return Group(table, *shown, Text(f"compared at one position in {result.seconds:.1f} s"))
 
 
+def preview_table(result: Preview) -> RenderableType:
+    """Columns with their types, then the rows."""
+    columns = _table("column", "type", "key")
+    for column in result.schema.columns:
+        kind = "json" if column.json else str(column.type)
+        columns.add_row(column.name, kind, "key" if column.name in result.schema.key else "")
+    rows = _table(*(column.name for column in result.schema.columns))
+    for row in result.rows.to_pylist():
+        rows.add_row(*(Text("" if value is None else _short(str(value))) for value in row.values()))
+    return Group(columns, Text(""), rows, Text(f"{result.rows.num_rows:,} rows; nothing was written"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[:_WIDEST]}..."
+
+
 def findings_table(findings: Sequence[Finding]) -> RenderableType:
     """What ``doctor`` and ``plan`` found, with what to do about it."""
     table = _table("level", "check", "finding", "what to do")
@@ -129,13 +150,8 @@ def plan_table(result: PlanResult) -> RenderableType:
 
 def status_table(result: StatusResult, *, dag_url: str | None) -> RenderableType:
     """Checkpoint, streams and latest loads."""
-    if result.checkpoint is None:
+    if not result.checkpoints:
         return Text(f"{result.pipeline}: nothing was loaded into {result.warehouse} yet")
-    age = timedelta(seconds=round(result.checkpoint_age_s or 0))
-    head = Text(
-        f"{result.pipeline} in {result.warehouse}: load {result.checkpoint.load}, "
-        f"checkpoint written {age} ago ({result.checkpoint.at:%Y-%m-%d %H:%M:%S} UTC)"
-    )
     streams = _table("stream", "table", "mode", "phase", ">schema version", ">waiting in quarantine")
     for stream in result.streams:
         streams.add_row(
@@ -146,12 +162,26 @@ def status_table(result: StatusResult, *, dag_url: str | None) -> RenderableType
             str(stream.schema_version),
             f"{stream.waiting_count:,}",
         )
-    parts: list[RenderableType] = [head, streams]
+    parts: list[RenderableType] = [_status_head(result), streams]
     if result.loads:
         parts.append(_loads(result.loads))
     if dag_url:
         parts.append(Text(f"Airflow: {dag_url}"))
     return Group(*parts)
+
+
+def _status_head(result: StatusResult) -> RenderableType:
+    if result.checkpoint is not None:
+        age = timedelta(seconds=round(result.checkpoint_age_s or 0))
+        return Text(
+            f"{result.pipeline} in {result.warehouse}: load {result.checkpoint.load}, "
+            f"checkpoint written {age} ago ({result.checkpoint.at:%Y-%m-%d %H:%M:%S} UTC)"
+        )
+    groups = _table("group", ">load", "checkpoint written (UTC)", ">seconds ago")
+    for name, checkpoint in result.checkpoints.items():
+        ago = (result.at - checkpoint.at).total_seconds()
+        groups.add_row(name, str(checkpoint.load), f"{checkpoint.at:%Y-%m-%d %H:%M:%S}", f"{ago:.0f}")
+    return Group(Text(f"{result.pipeline} in {result.warehouse}: {len(result.checkpoints)} groups"), groups)
 
 
 def run_table(told: Mapping[str, Any]) -> RenderableType:

@@ -139,7 +139,7 @@ def _drain(session: Session, report: Report) -> None:
 
 def _build(session: Session, report: Report) -> None:
     report.title("Marts by dbt")
-    result: TransformResult = transform(session)
+    result: TransformResult = transform([session])
     report.result("transform", transform_json(result))
     report.transform(result)
     if result.failed:

@@ -8,18 +8,22 @@ from pipeline.application.configured import configuration_findings
 from pipeline.application.session import Session
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.finding import Finding, Level
+from pipeline.ports.source import LogStatus
 
 
-def doctor(session: Session) -> tuple[Finding, ...]:
-    """Findings on source, warehouse, checkpoint, contracts and dbt, in this order; one broken part hides no other."""
+def doctor(session: Session, *, with_warehouse: bool = True) -> tuple[Finding, ...]:
+    """Findings on source, warehouse, checkpoint, contracts and dbt, in this order; one broken part hides no other.
+
+    ``with_warehouse``: look at the warehouse as such and at dbt too, which groups share.
+    """
     findings: list[Finding] = []
     checks: list[tuple[str, Callable[[], tuple[Finding, ...]]]] = [
         ("source", lambda: session.source.inspect(session.specs())),
-        ("warehouse", session.warehouse.inspect),
+        *([("warehouse", session.warehouse.inspect)] if with_warehouse else []),
         ("checkpoint", lambda: _checkpoint(session)),
         ("contract", lambda: _contracts(session)),
     ]
-    if session.transformer is not None:
+    if with_warehouse and session.transformer is not None:
         checks.append(("transform", session.transformer.inspect))
     for check, inspect in checks:
         try:
@@ -28,6 +32,9 @@ def doctor(session: Session) -> tuple[Finding, ...]:
             if not _is_known(error, findings):
                 findings.append(Finding.of(error, check))
     return tuple(findings)
+
+
+_CAN_GO_ON = {False: "the source still holds the log from there on", True: "looks go on from there"}
 
 
 def _is_known(error: PipelineError, findings: list[Finding]) -> bool:
@@ -43,12 +50,12 @@ def _checkpoint(session: Session) -> tuple[Finding, ...]:
     checkpoint = session.warehouse.checkpoint(session.group)
     if checkpoint is None:
         return (Finding(Level.INFO, "checkpoint", "nothing was loaded yet", where=session.warehouse.name),)
-    session.source.check(checkpoint)
+    log = session.source.check(checkpoint)
     return (
         Finding(
             Level.OK,
             "checkpoint",
-            f"load {checkpoint.load}; the source still holds the log from there on",
+            f"load {checkpoint.load}; {_CAN_GO_ON[log.status is LogStatus.NONE]}",
             where=session.warehouse.name,
         ),
     )

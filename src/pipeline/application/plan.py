@@ -16,7 +16,7 @@ from pipeline.domain.finding import Finding, Level
 from pipeline.domain.processing import processed_schema
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
-from pipeline.ports.source import LogState
+from pipeline.ports.source import LogState, LogStatus
 
 
 class Action(Enum):
@@ -41,21 +41,29 @@ class PlannedStep:
 
 @attrs.frozen
 class PlanResult:
-    """All steps in order, how much log waits, and what stands against running."""
+    """All steps in order, how much log waits, and what stands against running. Of several groups there is no one
+    ``checkpoint`` and ``log``; ``checkpoints`` are told by group.
+    """
 
     steps: tuple[PlannedStep, ...]
     findings: tuple[Finding, ...]
     checkpoint: Checkpoint | None
-    log: LogState
+    log: LogState | None
+    checkpoints: dict[str, Checkpoint] = attrs.field(factory=dict)
 
 
-def plan(session: Session) -> PlanResult:
-    """Compare configuration, source and warehouse. Changes nothing."""
+def plan(session: Session, *, with_warehouse: bool = True) -> PlanResult:
+    """Compare configuration, source and warehouse. Changes nothing.
+
+    ``with_warehouse``: look at the warehouse as such too, which groups share.
+    """
     checkpoint = session.warehouse.checkpoint(session.group)
     states = session.warehouse.states(session.group)
     schemas = session.source.schemas(session.specs())
     estimates = {relation.name: relation.estimated_count for relation in session.source.discover()}
-    inspected = (*session.source.inspect(session.specs()), *session.warehouse.inspect())
+    inspected = list(session.source.inspect(session.specs()))
+    if with_warehouse:
+        inspected += session.warehouse.inspect()
     findings = [finding for finding in inspected if finding.level is Level.ERROR]
     log = session.source.log()
     if checkpoint is not None:
@@ -81,7 +89,8 @@ def plan(session: Session) -> PlanResult:
             )
     if checkpoint is not None and not findings:
         steps.append(PlannedStep("", Action.APPLY, _waiting_log(log)))
-    return PlanResult(tuple(steps), tuple(findings), checkpoint, log)
+    checkpoints = {session.group: checkpoint} if checkpoint else {}
+    return PlanResult(tuple(steps), tuple(findings), checkpoint, log, checkpoints)
 
 
 def _create(spec: StreamSpec, schema: StreamSchema) -> PlannedStep:
@@ -111,6 +120,8 @@ def _alter(
 
 
 def _waiting_log(log: LogState) -> str:
+    if log.status is LogStatus.NONE:
+        return "what has changed since the last look"
     if log.held_bytes is None:
         return "the changes since the checkpoint"
     return f"the changes since the checkpoint: {log.held_bytes / 1_000_000:.1f} MB of log are kept"

@@ -1,11 +1,11 @@
-"""What every use case works with: one pipeline and the adapters it was wired to.
+"""What every use case works with: one group of a pipeline and the adapters it was wired to.
 
 Building a session is done in entrypoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import attrs
@@ -38,7 +38,7 @@ class Stop(Protocol):
 
 @attrs.frozen
 class Session:
-    """One pipeline, ready to run. Use cases never close what is in it; whoever built it does."""
+    """One group of a pipeline, ready to run. Use cases never close what is in it; whoever built it does."""
 
     pipeline: PipelineSpec
     source: Source
@@ -51,7 +51,7 @@ class Session:
 
     @property
     def group(self) -> str:
-        """The name of the group that this pipeline's streams form."""
+        """The group's name."""
         return self.pipeline.group
 
     def specs(self, streams: Collection[str] | None = None) -> tuple[StreamSpec, ...]:
@@ -67,3 +67,23 @@ class Session:
                 hint=f"Its streams are: {', '.join(sorted(configured))}.",
             )
         return tuple(configured[name] for name in sorted(set(streams)))
+
+
+#: Streams of one group, None for all of them.
+Chosen = tuple[Session, tuple[str, ...] | None]
+
+
+def chosen(sessions: Sequence[Session], streams: Collection[str] | None) -> tuple[Chosen, ...]:
+    """The groups that have these streams (None: all of all); raises ``ConfigError`` listing unknown names."""
+    if streams is None:
+        return tuple((session, None) for session in sessions)
+    known = {name for session in sessions for name in session.pipeline.streams}
+    unknown = sorted(set(streams) - known)
+    if unknown:
+        raise ConfigError(
+            f"no stream called {', '.join(unknown)}",
+            where=f"pipeline {sessions[0].pipeline.name}",
+            hint=f"Its streams are: {', '.join(sorted(known))}.",
+        )
+    wanted = ((session, tuple(name for name in session.pipeline.streams if name in streams)) for session in sessions)
+    return tuple((session, names) for session, names in wanted if names)

@@ -25,7 +25,9 @@ class StreamStatus:
 
 @attrs.frozen
 class StatusResult:
-    """The checkpoint (None: never begun), the streams, and the latest loads, newest first."""
+    """The checkpoint (None: never begun, or several groups), the checkpoints of all groups that were begun, the
+    streams, and the latest loads, newest first.
+    """
 
     pipeline: str
     warehouse: str
@@ -33,11 +35,14 @@ class StatusResult:
     at: datetime
     streams: tuple[StreamStatus, ...]
     loads: tuple[dict[str, object], ...]
+    checkpoints: dict[str, Checkpoint] = attrs.field(factory=dict)
 
     @property
     def checkpoint_age_s(self) -> float | None:
-        """Seconds since the checkpoint was written."""
-        return None if self.checkpoint is None else (self.at - self.checkpoint.at).total_seconds()
+        """Seconds since the checkpoint was written, of several the oldest."""
+        return max(
+            ((self.at - checkpoint.at).total_seconds() for checkpoint in self.checkpoints.values()), default=None
+        )
 
 
 def status(session: Session, *, load_limit: int = 10) -> StatusResult:
@@ -62,4 +67,5 @@ def status(session: Session, *, load_limit: int = 10) -> StatusResult:
             for _, state in sorted(states.items())
         ),
         loads=tuple(loads),
+        checkpoints={session.group: checkpoint} if checkpoint else {},
     )

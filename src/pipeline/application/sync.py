@@ -23,7 +23,8 @@ ATTEMPTS = 5
 class SyncResult:
     """Where a run ended and what it moved from the log; ``transformed`` is None where no marts were built.
 
-    ``checkpoint`` is None if the run was stopped before anything was begun.
+    ``checkpoint`` is None if the run was stopped before anything was begun, or where several groups ran, whose
+    ``checkpoints`` are told by group.
     """
 
     checkpoint: Checkpoint | None
@@ -33,6 +34,7 @@ class SyncResult:
     seconds: float
     transformed: TransformResult | None = None
     stopped: bool = False
+    checkpoints: dict[str, Checkpoint] = attrs.field(factory=dict)
 
 
 def sync(session: Session, *, resync: Collection[str] = (), with_transform: bool = True) -> SyncResult:
@@ -48,7 +50,7 @@ def sync(session: Session, *, resync: Collection[str] = (), with_transform: bool
     pumped = pump(session, up_to=session.source.mark(), attempts=ATTEMPTS)
     transformed = None
     if with_transform and session.transformer is not None and not session.stop.is_set():
-        transformed = transform_changed(session)
+        transformed = transform_changed([session])
     return result_of(session, pumped, started=started, transformed=transformed)
 
 
@@ -56,12 +58,14 @@ def result_of(
     session: Session, pumped: Pumped | None, *, started: float, transformed: TransformResult | None = None
 ) -> SyncResult:
     """The result of a run that began at ``started`` (monotonic) and moved ``pumped``."""
+    checkpoint = pumped.checkpoint if pumped else session.warehouse.checkpoint(session.group)
     return SyncResult(
-        checkpoint=pumped.checkpoint if pumped else session.warehouse.checkpoint(session.group),
+        checkpoint=checkpoint,
         counts=pumped.counts if pumped else {},
         batch_count=pumped.batch_count if pumped else 0,
         transaction_count=pumped.transaction_count if pumped else 0,
         seconds=session.clock.monotonic() - started,
         transformed=transformed,
         stopped=session.stop.is_set(),
+        checkpoints={session.group: checkpoint} if checkpoint else {},
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
-from pipeline.application.session import Session
+from pipeline.application.session import Session, chosen
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import ConfigError, PipelineError
 from pipeline.domain.events import TransformFinished
@@ -19,63 +19,80 @@ _POLL_S = 0.2
 
 @attrs.frozen
 class Pending:
-    """What marts have not been built from: ``streams`` (None: everything that the pipeline selects), as of ``load``."""
+    """What marts have not been built from: ``streams`` (None: everything that the pipeline selects), as of the load of
+    each group.
+    """
 
     streams: tuple[str, ...] | None
-    load: int
+    loads: Mapping[str, int]
 
 
 def transform(
-    session: Session, *, streams: Collection[str] | None = None, full_refresh: bool = False
+    sessions: Sequence[Session], *, streams: Collection[str] | None = None, full_refresh: bool = False
 ) -> TransformResult:
     """Build and test what is downstream of ``streams`` (None: everything the pipeline selects)."""
-    checkpoint = session.warehouse.checkpoint(session.group)
-    is_complete = streams is None or _changed(session) <= set(streams)
-    pending = Pending(None if streams is None else tuple(streams), checkpoint.load if checkpoint else -1)
-    settles = is_complete and checkpoint is not None
-    return build(session, pending, full_refresh=full_refresh, settles=settles)
+    chosen(sessions, streams)
+    loads = _loads(sessions)
+    is_complete = streams is None or _changed(sessions) <= set(streams)
+    pending = Pending(None if streams is None else tuple(streams), loads)
+    return build(sessions, pending, full_refresh=full_refresh, settles=is_complete)
 
 
-def transform_changed(session: Session) -> TransformResult | None:
+def transform_changed(sessions: Sequence[Session]) -> TransformResult | None:
     """Build what is downstream of the streams that changed since marts were last built, whoever loaded them; None if
     nothing did (P12).
     """
-    pending = pending_transform(session)
-    return None if pending is None else build(session, pending)
+    pending = pending_transform(sessions)
+    return None if pending is None else build(sessions, pending)
 
 
-def pending_transform(session: Session) -> Pending | None:
+def pending_transform(sessions: Sequence[Session]) -> Pending | None:
     """What has changed since marts were last built, whoever loaded it; None if nothing has (P12)."""
-    checkpoint = session.warehouse.checkpoint(session.group)
-    changed = _changed(session)
-    if not changed or checkpoint is None:
+    loads = _loads(sessions)
+    changed = _changed(sessions)  # after the loads were read: what comes in between is built now and is pending again
+    if not changed or not loads:
         return None
-    is_first = session.warehouse.transformed(session.group) < 0
-    return Pending(None if is_first else tuple(sorted(changed)), checkpoint.load)
+    is_first = all(session.warehouse.transformed(session.group) < 0 for session in sessions)
+    return Pending(None if is_first else tuple(sorted(changed)), loads)
 
 
-def build(session: Session, pending: Pending, *, full_refresh: bool = False, settles: bool = True) -> TransformResult:
+def build(
+    sessions: Sequence[Session], pending: Pending, *, full_refresh: bool = False, settles: bool = True
+) -> TransformResult:
     """Build and test what is pending. ``settles``: if all of it is good, it is not pending any more; where it is built
     in parts, that is for the last of them.
     """
+    session = sessions[0]
     if session.transformer is None:
         raise ConfigError(
             "this pipeline has no transform section",
             where=f"pipeline {session.pipeline.name}",
             hint="Add `transform: {kind: dbt}` to its file.",
         )
-    tables = None if pending.streams is None else sorted(spec.table for spec in session.specs(pending.streams))
+    specs = [spec for each in sessions for spec in each.specs()]
+    wanted = pending.streams
+    tables = None if wanted is None else sorted(spec.table for spec in specs if spec.name in wanted)
     result = session.transformer.build(tables, full_refresh=full_refresh)
     if settles and not result.failed:
-        session.warehouse.set_transformed(session.group, pending.load)
+        for group, load in pending.loads.items():
+            session.warehouse.set_transformed(group, load)
     _report(session, result)
     return result
 
 
-def _changed(session: Session) -> frozenset[str]:
+def _loads(sessions: Sequence[Session]) -> dict[str, int]:
+    """The number of each group's latest load."""
+    found = {session.group: session.warehouse.checkpoint(session.group) for session in sessions}
+    return {group: checkpoint.load for group, checkpoint in found.items() if checkpoint is not None}
+
+
+def _changed(sessions: Sequence[Session]) -> frozenset[str]:
     """The streams that marts have not been built from since they changed."""
-    since = session.warehouse.transformed(session.group)
-    return session.warehouse.changed_since(session.group, since) & frozenset(session.pipeline.streams)
+    changed: frozenset[str] = frozenset()
+    for session in sessions:
+        since = session.warehouse.transformed(session.group)
+        changed |= session.warehouse.changed_since(session.group, since) & frozenset(session.pipeline.streams)
+    return changed
 
 
 def _report(session: Session, result: TransformResult) -> None:
@@ -107,8 +124,9 @@ class MartRefresher:
     where streams changed. A failed build is reported and tried again when its time comes; loading goes on.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        self._sessions = sessions
+        self._session = sessions[0]
         self._dirty = threading.Event()
         self._dirty.set()  # something may have been loaded before that no marts were built from
         self._closed = threading.Event()
@@ -142,7 +160,7 @@ class MartRefresher:
 
     def _build(self) -> None:
         try:
-            result = transform_changed(self._session)
+            result = transform_changed(self._sessions)
         except Exception as error:  # whatever it is: marts must not stand still in silence while loading goes on
             self._dirty.set()
             if not self._closed.is_set():

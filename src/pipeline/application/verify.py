@@ -38,9 +38,9 @@ class StreamVerdict:
 
 @attrs.frozen
 class VerifyResult:
-    """The verdict on each stream, all at one ``position``."""
+    """The verdict on each stream, all at one ``position``; None where several groups were compared, each at its own."""
 
-    position: Position
+    position: Position | None
     verdicts: tuple[StreamVerdict, ...]
     seconds: float
 

@@ -72,6 +72,17 @@ def process(
     )
 
 
+def process_rows(
+    schema: StreamSchema, rows: pa.Table, *, masks: Mapping[str, str], salt: str = ""
+) -> tuple[StreamSchema, pa.Table]:
+    """Rows (data columns of ``schema``) with their columns masked, and the schema that they then have."""
+    masked = processed_schema(schema, masks, salt=salt)
+    columns = [
+        _masked(rows[name], Mask(masks[name]), salt=salt) if name in masks else rows[name] for name in schema.names
+    ]
+    return masked, pa.table(columns, schema=masked.arrow())
+
+
 def processed_schema(schema: StreamSchema, masks: Mapping[str, str], *, salt: str = "") -> StreamSchema:
     """The schema that a batch has after ``process``: hashed and redacted columns become text."""
     if not any(name in masks for name in schema.names):

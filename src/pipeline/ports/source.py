@@ -28,7 +28,8 @@ BookmarksOf = Callable[[str], pa.Table]
 class Relation:
     """A table, view or the like that the source has; ``reason`` says why it cannot be captured, None if it can.
 
-    ``estimated_count`` is the source's own guess of its rows; ``byte_count`` its size on disk.
+    ``estimated_count`` is the source's own guess of its rows; ``byte_count`` its size on disk. ``read`` is how a stream
+    of it would be read, in the words of a pipeline file, where that is not plain.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Relation:
     estimated_count: int | None = None
     byte_count: int | None = None
     reason: str | None = None
+    read: Mapping[str, object] = attrs.field(factory=dict)
 
 
 class LogStatus(Enum):

@@ -75,7 +75,7 @@ def test_building_for_some_streams_does_not_hide_that_others_changed(rig: Rig) -
     sync(rig.session())
     rig.database.commit(("orders", INSERT, {"id": 2, "status": "new"}), ("items", INSERT, {"id": 1, "status": "new"}))
     sync(rig.session(), with_transform=False)
-    transform(rig.session(), streams=["orders"])
+    transform([rig.session()], streams=["orders"])
     sync(rig.session())
     assert rig.transformer is not None
     assert rig.transformer.builds == [None, ["shop__orders"], ["shop__items", "shop__orders"]]
@@ -84,4 +84,4 @@ def test_building_for_some_streams_does_not_hide_that_others_changed(rig: Rig) -
 def test_a_pipeline_without_transform_says_so(rig: Rig) -> None:
     rig.transformer = None
     with pytest.raises(ConfigError, match="no transform section"):
-        transform(rig.session())
+        transform([rig.session()])

@@ -37,7 +37,7 @@ def test_a_build_that_fails_is_told_and_tried_again(error: Exception) -> None:
     sync(rig.session(), with_transform=False)
     transformer = rig.transformer
     assert isinstance(transformer, Failing)
-    with MartRefresher(rig.session()):
+    with MartRefresher([rig.session()]):
         assert transformer.was_asked.wait(10)
         while not transformer.was_asked_again.wait(0.05) and rig.clock.elapsed < 1e6:
             rig.clock.elapsed += 3600
@@ -54,27 +54,27 @@ def test_what_is_built_in_parts_is_settled_by_the_last_of_them_as_of_the_first()
     sync(rig.session())
     rig.database.commit(("orders", Operation.INSERT, {"id": 2, "status": "new"}))
     sync(rig.session(), with_transform=False)
-    pending = pending_transform(rig.session())
+    pending = pending_transform([rig.session()])
     assert pending is not None
     assert pending.streams == ("orders",)
-    build(rig.session(), pending, settles=False)
-    assert pending_transform(rig.session()) == pending
+    build([rig.session()], pending, settles=False)
+    assert pending_transform([rig.session()]) == pending
     # What is loaded between the parts is built next time.
     rig.database.commit(("orders", Operation.INSERT, {"id": 3, "status": "new"}))
     sync(rig.session(), with_transform=False)
-    build(rig.session(), pending)
-    later = pending_transform(rig.session())
+    build([rig.session()], pending)
+    later = pending_transform([rig.session()])
     assert later is not None
-    assert later.load > pending.load
-    build(rig.session(), later)
-    assert pending_transform(rig.session()) is None
+    assert later.loads["shop"] > pending.loads["shop"]
+    build([rig.session()], later)
+    assert pending_transform([rig.session()]) is None
 
 
 def test_a_part_that_fails_settles_nothing() -> None:
     rig = Rig(transformer=RecordingTransformer(failing=True))
     rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))
     sync(rig.session(), with_transform=False)
-    pending = pending_transform(rig.session())
+    pending = pending_transform([rig.session()])
     assert pending is not None
-    build(rig.session(), pending)
-    assert pending_transform(rig.session()) == pending
+    build([rig.session()], pending)
+    assert pending_transform([rig.session()]) == pending

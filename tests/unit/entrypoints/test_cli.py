@@ -145,6 +145,7 @@ def test_status_needs_no_source(config: Path) -> None:
         "pipeline": "crm",
         "warehouse": "memory warehouse memory",
         "checkpoint": None,
+        "checkpoints": {},
         "checkpoint_age_s": None,
         "streams": [],
         "loads": [],

@@ -19,7 +19,7 @@ AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def shown(load: dict[str, Any]) -> list[list[str]]:
     checkpoint = Checkpoint("shop", Position({"lsn": 9}), load=4, epoch=0, at=AT)
-    result = StatusResult("shop", "a warehouse", checkpoint, AT, streams=(), loads=(load,))
+    result = StatusResult("shop", "a warehouse", checkpoint, AT, (), (load,), {"shop": checkpoint})
     console = Console(width=120)
     with console.capture() as capture:
         console.print(status_table(result, dag_url=None))
