@@ -98,6 +98,16 @@ def test_the_second_writer_of_a_checkpoint_waits_and_then_finds_it_moved(
     assert value(session, "SELECT POSITION FROM PUBLIC.C") == 2
 
 
+def test_a_copy_does_not_wait_for_another_session_that_deletes_from_the_table(
+    session: Session, account: Account, database: str, staged: str
+) -> None:
+    run(session, "INSERT INTO T VALUES (7)", "BEGIN", "DELETE FROM T WHERE ID = 7")
+    with account.session(database, lock_timeout_s=5) as other:
+        run(other, "USE SCHEMA PUBLIC", staged)
+    run(session, "COMMIT")
+    assert value(session, "SELECT COUNT(*) FROM T") == 3
+
+
 def test_a_lock_that_is_not_let_go_ends_the_wait(session: Session, account: Account, database: str) -> None:
     run(session, "CREATE TABLE PUBLIC.C (POSITION INTEGER)", "INSERT INTO PUBLIC.C VALUES (1)")
     run(session, "BEGIN", "UPDATE PUBLIC.C SET POSITION = 2")

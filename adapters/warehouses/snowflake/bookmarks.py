@@ -1,10 +1,16 @@
 """Keeps the bookmarks of streams: rows are only ever appended by COPY, and the latest of each name counts.
 
-So a load with bookmarks has one more statement and no lock that another group would wait for; what is outlived is
-folded away now and then.
+So a load with bookmarks has one more statement and no lock that another group would wait for: COPY adds files to a
+table and locks nothing. Now and then what is outlived is deleted (``fold``), and all of a stream when it is copied anew
+(``forget``). Deleting holds the table against others that delete until the load commits, not against COPY. It comes
+near the end of a load and before the MERGE of the states, in every load, so that no two wait for each other.
+
+A load has a name of a stream once, and loads are numbered upward even when a group starts over: no two rows tie.
 """
 
 from __future__ import annotations
+
+import zlib
 
 import pyarrow as pa
 
@@ -19,6 +25,13 @@ LAYOUT = tuple(FileColumn(name, pa.int64() if name == "load" else pa.string()) f
 
 #: One load in so many of a stream's folds what it has outlived.
 FOLD_EVERY = 256
+
+
+def folds(group: str, stream: str, load: int) -> bool:
+    """Whether a load is one of those that fold: by lot, since the number of the load would let streams fold at the same
+    time and wait for each other, and one whose every other load is idle never.
+    """
+    return zlib.crc32(f"{group}\0{stream}\0{load}".encode()) % FOLD_EVERY == 0
 
 
 def kept_rows(group: str, stream: str, bookmarks: pa.Table, *, load: int) -> pa.Table:
@@ -43,27 +56,33 @@ def forget(group: str, stream: str) -> Statement:
 
 
 def fold(group: str, stream: str) -> Statement:
-    """Delete what later rows of the same names have outlived."""
+    """Delete what later rows of the same names have outlived, and names that were forgotten altogether."""
     name, load = quote("name"), quote("load")
     is_ours = f"{quote('group')} = ? AND {quote('stream')} = ?"
     return Statement(
-        f"""DELETE FROM {own("bookmarks")} AS t
+        f"""MERGE INTO {own("bookmarks")} AS t
 USING (SELECT {name}, MAX({load}) AS {load} FROM {own("bookmarks")} WHERE {is_ours} GROUP BY {name}) AS s
-WHERE t.{quote("group")} = ? AND t.{quote("stream")} = ? AND t.{name} = s.{name} AND t.{load} < s.{load}""",
+ON t.{quote("group")} = ? AND t.{quote("stream")} = ? AND t.{name} = s.{name}
+    AND (t.{load} < s.{load} OR t.{quote("value")} IS NULL)
+WHEN MATCHED THEN DELETE""",
         [group, stream, group, stream],
     )
 
 
 def read(session: Session, group: str, stream: str) -> pa.Table:
-    """The bookmarks of a stream: of each name the latest, unless that forgets it.
+    """The bookmarks of a stream, as ``latest`` selects them."""
+    found = session.query(Statement(latest(group, stream)))
+    return pa.Table.from_arrays([column.cast(pa.string()) for column in found.columns], schema=BOOKMARK_SCHEMA)
+
+
+def latest(group: str, stream: str) -> str:
+    """A SELECT of the latest of each name, unless that forgets it.
 
     Nothing is bound, so that the result cache can answer where nothing changed (P12).
     """
     value = quote("value")
-    query = f"""SELECT {columns(BOOKMARK_SCHEMA.names)} FROM (
+    return f"""SELECT {columns(BOOKMARK_SCHEMA.names)} FROM (
     SELECT {columns(BOOKMARK_SCHEMA.names)} FROM {own("bookmarks")}
     WHERE {quote("group")} = {literal(group)} AND {quote("stream")} = {literal(stream)}
     QUALIFY ROW_NUMBER() OVER (PARTITION BY {quote("name")} ORDER BY {quote("load")} DESC) = 1
 ) WHERE {value} IS NOT NULL"""
-    found = session.query(Statement(query))
-    return pa.Table.from_arrays([column.cast(pa.string()) for column in found.columns], schema=BOOKMARK_SCHEMA)

@@ -150,7 +150,7 @@ class SnowflakeLoad:
         with self._running() as uploads:
             if replaces:
                 self._statements.append(self._told(kept.forget(group, stream)))
-            elif load % kept.FOLD_EVERY == 0:
+            elif kept.folds(group, stream, load):
                 self._statements.append(self._told(kept.fold(group, stream)))
             if bookmarks.num_rows:
                 name = uploads.add(kept.kept_rows(group, stream, bookmarks, load=load), kept.LAYOUT)

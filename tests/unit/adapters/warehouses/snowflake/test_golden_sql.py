@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from adapters.warehouses.changerows import Stamp
-from adapters.warehouses.snowflake import audit, checkpoints, compare, control, modes, quarantine, sql
+from adapters.warehouses.snowflake import audit, bookmarks, checkpoints, compare, control, modes, quarantine, sql
 from adapters.warehouses.snowflake.files import FORMAT_OPTIONS
 from adapters.warehouses.snowflake.keyrange import KeyRange
 from adapters.warehouses.snowflake.statement import Statement
@@ -81,6 +81,12 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
         checkpoints.create_checkpoint(FIRST),
         checkpoints.move_checkpoint(FIRST, NEXT),
         checkpoints.note_idle(FIRST, NEXT),
+    ),
+    "bookmarks": lambda: (
+        *sql.copy_files(control.own("bookmarks"), bookmarks.LAYOUT, "20260103-0a1b", ["5.parquet"]),
+        bookmarks.forget("shop", "order_items"),
+        bookmarks.fold("shop", "order_items"),
+        bookmarks.latest("shop", "it's \\ odd"),
     ),
     "control": lambda: (
         control.write_states("shop", [state("a")]),
