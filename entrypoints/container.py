@@ -35,10 +35,15 @@ from pipeline.ports.warehouse import Warehouse
 SWITCH_INTERVAL_S = 0.0005
 
 
-def _build_source(spec: PipelineSpec) -> Source:
-    module = _module(SOURCES, spec.source, role="source")
-    source: Source = module.build(spec.source.name, spec.source.options, pipeline=spec.name)
+def source_of(system: SystemSpec, *, pipeline: str = "") -> Source:
+    """A source by itself; the caller closes it. ``pipeline`` names what it keeps at the system; default: its name."""
+    module = _module(SOURCES, system, role="source")
+    source: Source = module.build(system.name, system.options, pipeline=pipeline or system.name)
     return source
+
+
+def _build_source(spec: PipelineSpec) -> Source:
+    return source_of(spec.source, pipeline=spec.name)
 
 
 def _build_warehouse(spec: PipelineSpec) -> Warehouse:
@@ -154,11 +159,6 @@ def detector_of(spec: PipelineSpec) -> ChangeDetector:
         )
     detector: ChangeDetector = module.build_detector(spec.source.name, spec.source.options, pipeline=spec.name)
     return detector
-
-
-def source_of(spec: PipelineSpec) -> Source:
-    """Only the source of a pipeline, for ``init``; the caller closes it."""
-    return _build_source(spec)
 
 
 def _module(kinds: Mapping[str, Kind], system: SystemSpec, *, role: str) -> ModuleType:

@@ -15,6 +15,7 @@ import attrs
 
 from entrypoints.contract_file import contract_named, contract_of
 from entrypoints.folders import packaged_folder
+from entrypoints.grouping import grouped, has_log
 from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, Unresolved, has_reference, resolve, written_secret
 from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES
@@ -76,6 +77,23 @@ def load_pipeline(
     return PipelineFile(path, groups, dict(reversed(reader.gaps)))
 
 
+def load_source(
+    name: str,
+    section: Mapping[str, object],
+    settings: Settings,
+    *,
+    secrets: Secrets,
+    environment: Mapping[str, str] | None = None,
+) -> SystemSpec:
+    """A source section that stands in no file yet, checked and resolved; raises ``ConfigError`` with every problem."""
+    environment = os.environ if environment is None else environment
+    file = YamlFile(Path(f"source of {name}"), {"source": section}, {}, ())
+    reader = _Reader(file, settings, environment=environment, secrets=secrets)
+    [spec] = reader.sources({"source": {**section, "name": name}}).values()
+    refuse([*reader.problems, *(problem for _, problem in reader.gaps)])
+    return spec
+
+
 def _find(name: str, settings: Settings) -> Path:
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
@@ -112,7 +130,7 @@ class _Reader:
             if written_secret(key.rpartition(".")[2], text):
                 self._add(key, SECRET_WRITTEN, SECRET_HINT)
         sections: dict[str, Any] = content if isinstance(content, dict) else {}
-        sources = self._sources(sections)
+        sources = self.sources(sections)
         streams = self._streams(sections.get("streams"), sources)
         transform, every_s = self._transform(sections)
         whole = PipelineSpec(
@@ -146,7 +164,7 @@ class _Reader:
         except ValueError:
             return None  # the schema has said so
 
-    def _sources(self, sections: Mapping[str, Any]) -> dict[str, SystemSpec]:
+    def sources(self, sections: Mapping[str, Any]) -> dict[str, SystemSpec]:
         """The sources by name."""
         if "sources" not in sections:
             if "source" not in sections and not isinstance(self._file.content, list | str):
@@ -244,7 +262,7 @@ class _Reader:
             source = self._source_of(str(name), values, sources)
             streams[str(name)] = StreamSpec(
                 name=str(name),
-                relation=str(values.get("relation", f"public.{name}" if _has_log(source) else name)),
+                relation=str(values.get("relation", f"public.{name}" if has_log(source) else name)),
                 source=source.name,
                 mode=self._mode(values.get("mode", Mode.MIRROR.value)),
                 contract=self._contract(f"streams.{name}.contract", values.get("contract")),
@@ -346,24 +364,6 @@ class _Reader:
         problem = self._file.problem(key, what, hint=hint)
         if problem not in self.problems:
             self.problems.append(problem)
-
-
-def grouped(
-    sources: Mapping[str, SystemSpec], streams: Mapping[str, StreamSpec]
-) -> dict[str, tuple[SystemSpec, list[StreamSpec]]]:
-    """The groups by name: a source that keeps a log gives one, with its own name, another one for each stream."""
-    groups: dict[str, tuple[SystemSpec, list[StreamSpec]]] = {}
-    for spec in streams.values():
-        source = sources.get(spec.source)
-        if source is not None:
-            name = source.name if _has_log(source) else spec.table
-            groups.setdefault(name, (source, []))[1].append(spec)
-    return groups
-
-
-def _has_log(source: SystemSpec) -> bool:
-    kind = SOURCES.get(source.kind)
-    return kind is None or kind.has_log
 
 
 def _mapping(content: object) -> dict[str, Any]:

@@ -81,7 +81,15 @@ def demo(*, common: Common, seconds: float, rate: float, keep: bool) -> int:
 
 @cli.command()
 @click.argument("name", metavar="NAME")
-@click.option("--dsn-env", metavar="VARIABLE", required=True, help="Environment variable that holds the source's DSN.")
+@click.option("--kind", default="postgres", show_default=True, help="Kind of the source.")
+@click.option("--dsn-env", metavar="VARIABLE", help="Environment variable that holds the DSN of a PostgreSQL database.")
+@click.option(
+    "--set",
+    "given",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of the source section; may be repeated. ${NAME} stands for an environment variable.",
+)
 @click.option(
     "--schema", "schemas", multiple=True, metavar="SCHEMA", help="Only this schema; may be repeated.  [default: all]"
 )
@@ -92,11 +100,22 @@ def demo(*, common: Common, seconds: float, rate: float, keep: bool) -> int:
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @common_options
-def init(*, common: Common, name: str, dsn_env: str, schemas: tuple[str, ...], output: Path | None, force: bool) -> int:
-    """Write a pipeline file from a live database."""
-    from entrypoints.cli.init import write_pipeline
+def init(
+    *,
+    common: Common,
+    name: str,
+    kind: str,
+    dsn_env: str | None,
+    given: tuple[str, ...],
+    schemas: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+) -> int:
+    """Write a pipeline file from what a live source has: a database, an API, a folder."""
+    from entrypoints.cli.init import source_section, write_pipeline
 
-    return write_pipeline(name, common, dsn_env=dsn_env, schemas=schemas, output=output, force=force)
+    section = source_section(kind, dsn_env=dsn_env, given=given)
+    return write_pipeline(name, common, source=section, schemas=schemas, output=output, force=force)
 
 
 @cli.command(short_help="Check everything, change nothing.")

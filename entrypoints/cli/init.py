@@ -1,4 +1,4 @@
-"""Writes a pipeline file from what a live database has.
+"""Writes a pipeline file from what a live source has.
 
 Which relations can be captured is the source's judgement; the file works with ``run`` as it is.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from entrypoints.cli.invocation import redactor, settings_of
@@ -20,34 +20,47 @@ from pipeline.ports.source import Relation
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 
 
 def write_pipeline(
-    name: str, common: Common, *, dsn_env: str, schemas: tuple[str, ...], output: Path | None, force: bool
+    name: str,
+    common: Common,
+    *,
+    source: Mapping[str, str],
+    schemas: tuple[str, ...],
+    output: Path | None,
+    force: bool,
 ) -> int:
-    """Discover the database behind ``dsn_env`` and write the file of pipeline ``name``."""
+    """Discover what the source has that ``source`` describes as a file's section does, and write the file of pipeline
+    ``name``.
+    """
     from entrypoints.cli.stopping import stopping
+    from entrypoints.pipeline_file import load_source
 
-    _check(name, dsn_env)
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name} is no name for a pipeline", hint="Use letters, digits and underscores, a letter first."
+        )
     settings = settings_of(common)
     path = output or settings.config_dir / "pipelines" / f"{name}.yaml"
     if path.exists() and not force:
         raise ConfigError(
             "the file exists already", where=str(path), hint="Give another name, or --force to overwrite."
         )
-    redactor().secrets.add(os.environ[dsn_env])
+    spec = load_source(name, source, settings, secrets=redactor().secrets)
     with stopping(graceful=False):
-        relations = _discover(name, dsn_env)
+        relations = _discover(spec)
     wanted = tuple(relation for relation in relations if not schemas or _schema(relation) in schemas)
     if not any(relation.reason is None for relation in wanted):
         raise SourceRejected(
-            "no table here can be captured",
-            where=f"${{{dsn_env}}}" + (f", schemas {', '.join(schemas)}" if schemas else ""),
-            hint="Check the database, the role's grants and --schema.",
+            "nothing here can be captured",
+            where=f"source {source['kind']}" + (f", schemas {', '.join(schemas)}" if schemas else ""),
+            hint="Check the address, the role's grants and --schema.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(pipeline_text(name, wanted, dsn_env=dsn_env), encoding="utf-8")
+    path.write_text(pipeline_text(name, wanted, source=source), encoding="utf-8")
     streams = stream_names(wanted)
     left_out = {relation.name: relation.reason for relation in wanted if relation.reason is not None}
     lines = [
@@ -62,16 +75,36 @@ def write_pipeline(
     return 0
 
 
-def pipeline_text(name: str, relations: Iterable[Relation], *, dsn_env: str) -> str:
-    """The file: tables with a key are mirrored, others kept as appended changes; comments say what is left out."""
+def source_section(kind: str, *, dsn_env: str | None, given: tuple[str, ...]) -> dict[str, str]:
+    """The source section that the options ask for: ``given`` are texts such as ``url=./drop``. Raises ``ConfigError``
+    for what is none.
+    """
+    section = {"kind": kind}
+    if dsn_env is not None:
+        _check_variable(dsn_env)
+        section["dsn"] = f"${{{dsn_env}}}"
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError("--set takes KEY=VALUE", hint="For example: --set url=./drop")
+        section[key] = value
+    if len(section) == 1:
+        raise ConfigError(
+            "nothing says where the source is",
+            hint="For PostgreSQL: --dsn-env VARIABLE. For others, for example: --kind files --set url=./drop",
+        )
+    return section
+
+
+def pipeline_text(name: str, relations: Iterable[Relation], *, source: Mapping[str, str]) -> str:
+    """The file: what has a key is mirrored, the rest kept as appended changes; comments say what is left out."""
     listed = list(relations)
     names = stream_names(listed)
     lines = [
-        f"description: {name}, written from the tables that its database has.",
+        f"description: {name}, written from what its source has.",
         "",
         "source:",
-        "  kind: postgres",
-        f"  dsn: ${{{dsn_env}}}",
+        *(f"  {key}: {_scalar(value)}" for key, value in source.items()),
         "",
         "warehouse:",
         "  kind: duckdb",
@@ -107,12 +140,7 @@ def stream_names(relations: Iterable[Relation]) -> dict[str, str]:
     return names
 
 
-def _check(name: str, dsn_env: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{name} is no name for a pipeline",
-            hint="Use letters, digits and underscores, a letter first.",
-        )
+def _check_variable(dsn_env: str) -> None:
     if not _VARIABLE.fullmatch(dsn_env):
         # It may be a connection string given by mistake, so it is not repeated here.
         raise ConfigError(
@@ -126,11 +154,11 @@ def _check(name: str, dsn_env: str) -> None:
         )
 
 
-def _discover(name: str, dsn_env: str) -> tuple[Relation, ...]:
-    from adapters.sources.postgres import build
+def _discover(spec: SystemSpec) -> tuple[Relation, ...]:
+    from entrypoints.container import source_of
     from pipeline.application.discover import discover
 
-    source = build(name, SystemSpec("postgres", name, {"dsn": os.environ[dsn_env]}).options, pipeline=name)
+    source = source_of(spec)
     try:
         return discover(source)
     finally:
@@ -145,7 +173,17 @@ def _stream(name: str, relation: Relation) -> list[str]:
         f"  {name}:  # {_one_line(key)}{rows}",
         f"    relation: {_quoted(relation.name)}",
         f"    mode: {mode}",
+        *_read(relation.read),
     ]
+
+
+def _read(read: Mapping[str, object]) -> list[str]:
+    """How it is read, a line for each key."""
+    import json
+
+    if not read:
+        return []
+    return ["    read:", *(f"      {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in read.items())]
 
 
 def _reason(relation: Relation) -> str:
@@ -168,6 +206,11 @@ def _quoted(text: str) -> str:
     import json
 
     return text if re.fullmatch(r"[a-z_][a-z0-9_.]*", text) else json.dumps(text, ensure_ascii=False)
+
+
+def _scalar(text: str) -> str:
+    """A YAML scalar; a reference alone needs no quotes."""
+    return text if _REFERENCE.fullmatch(text) else _quoted(text)
 
 
 def _one_line(text: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
-from entrypoints.cli.init import pipeline_text, stream_names
+from entrypoints.cli.init import pipeline_text, source_section, stream_names
 from entrypoints.pipeline_file import load_pipeline
 from entrypoints.settings import Settings
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
 from pipeline.ports.source import Relation
@@ -25,7 +27,7 @@ RELATIONS = (
 )
 
 TEXT = """\
-description: crm, written from the tables that its database has.
+description: crm, written from what its source has.
 
 source:
   kind: postgres
@@ -59,7 +61,29 @@ streams:
 
 
 def test_tables_with_a_key_are_mirrored_and_what_is_left_out_is_said() -> None:
-    assert pipeline_text("crm", RELATIONS, dsn_env="CRM_DSN") == TEXT
+    assert pipeline_text("crm", RELATIONS, source={"kind": "postgres", "dsn": "${CRM_DSN}"}) == TEXT
+
+
+def test_how_a_stream_is_read_is_written_where_it_is_not_plain() -> None:
+    relation = Relation("orders", "table", KEYED, read={"cursor": "updated_at", "deletes": "diff"})
+    text = pipeline_text("crm", [relation], source={"kind": "sql", "url": "sqlite:///it's #1.db"})
+    assert text.splitlines()[2:5] == ["source:", "  kind: sql", """  url: "sqlite:///it's #1.db\""""]
+    assert text.splitlines()[10:16] == [
+        "streams:",
+        "  orders:  # key id",
+        "    relation: orders",
+        "    mode: mirror",
+        "    read:",
+        '      cursor: "updated_at"',
+    ]
+
+
+def test_a_source_is_described_by_its_keys() -> None:
+    assert source_section("files", dsn_env=None, given=("url=./a=b",)) == {"kind": "files", "url": "./a=b"}
+    with pytest.raises(ConfigError, match="KEY=VALUE"):
+        source_section("files", dsn_env=None, given=("url",))
+    with pytest.raises(ConfigError, match="nothing says where the source is"):
+        source_section("postgres", dsn_env=None, given=())
 
 
 def test_the_file_is_a_good_pipeline_file(tmp_path: Path) -> None:
