@@ -54,12 +54,26 @@ class Window:
 
     ``overlap`` is what may be subtracted from the column's values; None reaches back to the highest value itself, whose
     ties are not lost. ``is_ordered``: rows come in the order of the cursor, so that a look that is broken off need not
-    begin anew.
+    begin anew. ``before`` are the columns that come before ``column`` in the order of a cursor of several columns.
+
+    ``ceiling`` is what no value of the cursor's first column can rightly exceed (the source's clock): rows above it are
+    taken, but a look never begins above it, so that a date of the year 9999 hides nothing. ``is_anew``: this look began
+    at the lowest value, whatever was read before.
+
+    Rows whose cursor is null are to be shown by every look; their fingerprints tell them apart as well.
     """
 
     column: str
     overlap: pa.Scalar | None = None
     is_ordered: bool = False
+    before: tuple[str, ...] = ()
+    ceiling: pa.Scalar | None = None
+    is_anew: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of the cursor that say where a look begins, in order."""
+        return (*self.before, self.column)
 
 
 @attrs.frozen(eq=False)
@@ -67,13 +81,18 @@ class Extraction:
     """One reading of a stream. ``rows`` are read lazily, and an error among them ends the look: nothing that was not
     read is taken for gone.
 
-    ``all_keys`` reads the keys of all rows that there are, for deletes where rows themselves come as ``CHANGES``.
+    ``all_keys`` reads the keys of all rows that there are, for deletes where rows themselves come as ``CHANGES``;
+    ``compared`` are bookmarks to be remembered once that was done and what is gone was found. ``remembers`` asks that
+    all rows be remembered, since a later extraction compares the keys; where this one does, that goes without saying.
+    Of a ``REPLACEMENT`` it asks that its rows, and none before them, be what later images are compared with.
     """
 
     kind: Kind
     rows: Iterator[Rows]
     window: Window | None = None
     all_keys: Callable[[], Iterator[pa.Table]] | None = None
+    compared: Mapping[str, str | None] = attrs.field(factory=dict)
+    remembers: bool = False
 
 
 class Extractor(Protocol):
@@ -123,7 +142,8 @@ class Extractor(Protocol):
         """Read what the ``bookmarks`` ask for; with none, everything. No more than about ``limit`` rows are wanted.
 
         Beside its own, ``bookmarks`` has ``cursor`` and ``since`` where the last extraction had a window: the JSON
-        literals of the highest value of its column, and of where this look has to begin.
+        literals of the highest value of its column, and of where this look has to begin. Of a cursor of several columns
+        they are JSON arrays of literals; that of ``since`` may be shorter: later columns may have any value then.
         """
         ...
 

@@ -14,29 +14,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.sources.polling.changerows import taken
-from adapters.sources.polling.extractor import Extraction, Extractor, Kind, Rows, Window
+from adapters.sources.polling.cursor import SINCE, Cursor
+from adapters.sources.polling.extractor import Extraction, Extractor, Kind, Rows
 from pipeline.domain.bookmarks import NO_BOOKMARKS, bookmarks, plain_bookmarks
-from pipeline.domain.canonical import decode_values
 from pipeline.domain.change import Misfit, Operation
 from pipeline.domain.detection import ROW, KnownRows, refuse_vanished
 from pipeline.domain.errors import SourceError
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
-from pipeline.domain.valuetext import literals, one_array
 
-#: The bookmarks of a window: the highest value of its cursor, and where the next look begins.
-CURSOR, SINCE = "cursor", "since"
+#: No fingerprints.
+NOTHING = np.empty((0, 2), np.uint64)
 
 
 @attrs.frozen(eq=False)
 class Piece:
-    """Rows with the operation of each, and what to remember with them; ``rows`` may be keys alone."""
+    """Rows with the operation of each, and what to remember with them; ``rows`` may be keys alone. ``is_whole``: all
+    pieces of the look have to be loaded together, or readers would see a table half replaced.
+    """
 
     rows: pa.Table
     ops: np.ndarray
     bookmarks: pa.Table
     misfits: tuple[Misfit, ...] = ()
     byte_count: int = 0
+    is_whole: bool = False
 
 
 @attrs.define(eq=False)
@@ -84,18 +86,20 @@ def look(extractor: Extractor, spec: StreamSpec, schema: StreamSchema, memory: S
     if extraction.all_keys is not None:
         for keys in extraction.all_keys():
             memory.rows.see(keys, schema)
-        yield _gone(schema, memory, where=where, max_vanished=extractor.max_vanished(spec))
+        gone = _gone(schema, memory, where=where, max_vanished=extractor.max_vanished(spec))
+        yield attrs.evolve(gone, bookmarks=pa.concat_tables([gone.bookmarks, memory.note(extraction.compared)]))
     memory.rows.settle()
 
 
 def _changes(extraction: Extraction, schema: StreamSchema, memory: StreamMemory) -> Iterator[Piece]:
+    remembers = extraction.remembers or extraction.all_keys is not None
     if extraction.window is None:
         for rows in extraction.rows:
-            yield _plain(rows, schema, memory) if extraction.all_keys is None else _sifted(rows, schema, memory)
+            yield _sifted(rows, schema, memory) if remembers else _plain(rows, schema, memory)
         return
-    cursor = Cursor(extraction.window, schema, learns=extraction.all_keys is None)
+    cursor = Cursor(extraction.window, schema, since=memory.others.get(SINCE))
     for rows in extraction.rows:
-        piece = cursor.take(rows, schema, memory) if extraction.all_keys is None else _sifted(rows, schema, memory)
+        piece = _sifted(rows, schema, memory) if remembers else _within(rows, schema, memory, cursor)
         cursor.advance(rows.table)
         if extraction.window.is_ordered:
             piece = attrs.evolve(piece, bookmarks=pa.concat_tables([piece.bookmarks, memory.note(cursor.place())]))
@@ -103,7 +107,7 @@ def _changes(extraction: Extraction, schema: StreamSchema, memory: StreamMemory)
     yield Piece(
         schema.arrow().empty_table(),
         np.empty(0, np.int8),
-        pa.concat_tables([memory.note(cursor.place()), cursor.window_rows(memory)]),
+        pa.concat_tables([memory.note(cursor.place()), NO_BOOKMARKS if remembers else cursor.window_rows(memory.rows)]),
     )
 
 
@@ -124,10 +128,12 @@ def _image(
 
 
 def _replacement(extraction: Extraction, schema: StreamSchema, memory: StreamMemory) -> Iterator[Piece]:
-    truncate = Piece(schema.arrow().empty_table(), np.array([Operation.TRUNCATE], np.int8), NO_BOOKMARKS)
-    yield attrs.evolve(truncate, rows=pa.table([pa.nulls(1, kind) for kind in schema.arrow().types], schema.arrow()))
+    forgotten = memory.rows.replace(NOTHING, NOTHING) if extraction.remembers else NO_BOOKMARKS
+    nothing = pa.table([pa.nulls(1, kind) for kind in schema.arrow().types], schema.arrow())
+    yield Piece(nothing, np.array([Operation.TRUNCATE], np.int8), forgotten, is_whole=True)
     for rows in extraction.rows:
-        yield _plain(rows, schema, memory)
+        piece = _sifted(rows, schema, memory) if extraction.remembers else _plain(rows, schema, memory)
+        yield attrs.evolve(piece, is_whole=True)
 
 
 def _gone(schema: StreamSchema, memory: StreamMemory, *, where: str, max_vanished: float) -> Piece:
@@ -161,67 +167,11 @@ def _plain(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
     return Piece(table, ops, memory.note(rows.bookmarks), rows.misfits, rows.byte_count)
 
 
-class Cursor:
-    """How far a look has come by the cursor column, and the rows that the next one may show again (``learns``)."""
-
-    def __init__(self, window: Window, schema: StreamSchema, *, learns: bool) -> None:
-        self._window = window
-        self._type = schema.column(window.column).type
-        self._learns = learns
-        self._highest: pa.Scalar | None = None
-        self._shown: list[tuple[pa.ChunkedArray, np.ndarray, np.ndarray]] = []
-
-    def take(self, rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
-        """The rows that are new or changed."""
-        found = memory.rows.compare(rows.table, schema)
-        self._shown.append((rows.table[self._window.column], found.hashes, found.prints))
-        told = found.new | found.changed
-        ops = np.where(found.new, Operation.INSERT, Operation.UPDATE)[told]
-        misfits = taken(rows.misfits, told)
-        return Piece(rows.table.filter(pa.array(told)), ops, memory.note(rows.bookmarks), misfits, rows.byte_count)
-
-    def advance(self, rows: pa.Table) -> None:
-        """Take note of how far these rows reach."""
-        highest = pc.max(rows[self._window.column])
-        if highest.is_valid and (self._highest is None or pc.greater(highest, self._highest).as_py()):
-            self._highest = highest
-            since = self._since(highest)
-            self._shown = [kept for shown in self._shown if len((kept := _not_before(shown, since))[1])]
-
-    def place(self) -> dict[str, str]:
-        """Where the next look begins."""
-        if self._highest is None:
-            return {}
-        return {CURSOR: literal_of(self._highest), SINCE: literal_of(self._since(self._highest))}
-
-    def window_rows(self, memory: StreamMemory) -> pa.Table:
-        """Know the rows that the next look may show again, and no others; what changes of the bookmarks."""
-        if not self._learns or self._highest is None:
-            return NO_BOOKMARKS
-        return memory.rows.replace(
-            np.concatenate([np.empty((0, 2), np.uint64), *(hashes for _, hashes, _ in self._shown)]),
-            np.concatenate([np.empty((0, 2), np.uint64), *(prints for _, _, prints in self._shown)]),
-        )
-
-    def _since(self, highest: pa.Scalar) -> pa.Scalar:
-        overlap = self._window.overlap
-        return highest if overlap is None else pc.subtract(highest, overlap).cast(self._type)
-
-
-def _not_before(
-    shown: tuple[pa.ChunkedArray, np.ndarray, np.ndarray], since: pa.Scalar
-) -> tuple[pa.ChunkedArray, np.ndarray, np.ndarray]:
-    values, hashes, prints = shown
-    mask = pc.fill_null(pc.greater_equal(values, since), False)
-    kept = one_array(mask).to_numpy(zero_copy_only=False)
-    return values.filter(mask), hashes[kept], prints[kept]
-
-
-def literal_of(value: pa.Scalar) -> str:
-    """A value as a window's bookmark has it."""
-    return str(one_array(literals(pa.array([value.as_py()], value.type)))[0].as_py())
-
-
-def scalar_of(literal: str, kind: pa.DataType) -> pa.Scalar:
-    """The value of a bookmark that a window left; raises ``ValueError`` for one that is none of ``kind``."""
-    return decode_values(kind, [literal])[0]
+def _within(rows: Rows, schema: StreamSchema, memory: StreamMemory, cursor: Cursor) -> Piece:
+    """Of rows that a window shows, those that the last look has not shown in the same form."""
+    found = memory.rows.compare(rows.table, schema)
+    cursor.note(rows.table, found)
+    told = found.new | found.changed
+    ops = np.where(found.new, Operation.INSERT, Operation.UPDATE)[told]
+    kept = taken(rows.misfits, told)
+    return Piece(rows.table.filter(pa.array(told)), ops, memory.note(rows.bookmarks), kept, rows.byte_count)

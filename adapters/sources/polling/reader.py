@@ -12,7 +12,8 @@ from adapters.sources.polling.changerows import change_batch
 from adapters.sources.polling.extractor import Extractor
 from adapters.sources.polling.look import Piece, StreamMemory, look
 from adapters.sources.polling.positions import Instants, instant_of, position
-from pipeline.domain.change import ChangeBatch, GroupBatch
+from adapters.sources.polling.spool import Spool
+from pipeline.domain.change import GroupBatch
 from pipeline.domain.errors import PipelineError, SourceError
 from pipeline.domain.position import PHASE_LOG, Position
 from pipeline.domain.schema import StreamSchema
@@ -23,7 +24,7 @@ from pipeline.domain.stream import BatchLimits, StreamSpec
 class _Gathered:
     """Changes that become one batch."""
 
-    pieces: list[ChangeBatch] = attrs.field(factory=list)
+    pieces: Spool
     bookmarks: list[pa.Table] = attrs.field(factory=list)
     row_count: int = 0
     byte_count: int = 0
@@ -31,7 +32,7 @@ class _Gathered:
 
     @property
     def is_empty(self) -> bool:
-        return not self.pieces and not self.bookmarks
+        return not len(self.pieces) and not self.bookmarks
 
 
 class PollReader:
@@ -93,12 +94,12 @@ class PollReader:
         end = self._instants.next() if self._up_to is None else instant_of(self._up_to)
         try:
             schema = self._extractor.schema(self._spec)
-            gathered = _Gathered()
+            gathered = _Gathered(Spool(self._limits.spill_bytes))
             for piece in look(self._extractor, self._spec, schema, self._memory):
                 is_full = gathered.row_count >= self._limits.rows or gathered.byte_count >= self._limits.bytes
-                if is_full and (piece.rows.num_rows or piece.bookmarks.num_rows):
+                if is_full and not piece.is_whole and (piece.rows.num_rows or piece.bookmarks.num_rows):
                     yield self._batch(gathered, schema, end, is_last=False)
-                    gathered = _Gathered()
+                    gathered = _Gathered(Spool(self._limits.spill_bytes))
                 self._gather(gathered, piece, schema)
             yield self._batch(gathered, schema, end, is_last=True)
         except PipelineError as error:
@@ -142,11 +143,11 @@ class PollReader:
         return GroupBatch(
             after=after,
             up_to=position(self._at),
-            schemas={name: (schema,)} if gathered.pieces else {},
-            pieces=tuple(gathered.pieces),
-            transaction_count=1 if gathered.pieces else 0,
-            first_commit_at=commit_at if gathered.pieces else None,
-            last_commit_at=commit_at if gathered.pieces else None,
+            schemas={name: (schema,)} if len(gathered.pieces) else {},
+            pieces=gathered.pieces,
+            transaction_count=1 if len(gathered.pieces) else 0,
+            first_commit_at=commit_at if len(gathered.pieces) else None,
+            last_commit_at=commit_at if len(gathered.pieces) else None,
             row_count=gathered.row_count,
             byte_count=gathered.read_bytes,
             bookmarks={name: _latest(gathered.bookmarks)} if gathered.bookmarks else {},
