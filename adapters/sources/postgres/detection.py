@@ -10,6 +10,7 @@ import select
 import time
 from collections.abc import Collection
 
+import attrs
 from psycopg import OperationalError, pq
 from psycopg.pq.abc import PGconn
 
@@ -23,7 +24,7 @@ from pipeline.ports.changes import Look
 
 #: How long the log is looked through before a run has to move it on.
 _PEEK_S = 10.0
-_GOODBYE_S = 1.0
+_GOODBYE_S = 5.0
 
 #: A fingerprint of what happened to tables and their partitions; TRUNCATE shows in the file alone. NULL where the
 #: server does not count.
@@ -50,18 +51,26 @@ class PostgresDetector:
         self._session = Session(self._connector)
 
     def look(self, streams: Collection[StreamSpec], *, since: str | None = None) -> Look:
-        """Compare statistics with the last mark; where they moved, look for the first change in the log."""
+        """Compare statistics with the last mark; where they moved, look for the first change in the log.
+
+        A mark is the statistics, and behind a look that told of changes the slot's confirmed position then: as long as
+        that stands, what was told of waits to be loaded, and the log need not be looked through again.
+        """
         found = slot.find(self._session, self._options.slot)
         if found is None or found.is_lost:
             state = "missing" if found is None else "lost"
             return Look(since != state, state)
+        known, _, told_at = (since or "").partition(" ")
         if found.is_active:
             return Look(False, since or "", is_read=True)
+        if told_at == str(found.confirmed):
+            return Look(False, since or "")
         # Before the log is looked at: what comes in between moves it once more.
-        mark = self._fingerprint(streams)
-        if mark is not None and mark == since:
-            return Look(False, mark)
-        return self._peek(mark or "", since=since or "")
+        counted = self._fingerprint(streams)
+        if counted is not None and counted == known:
+            return Look(False, counted)
+        seen = self._peek(counted or "", since=since or "")
+        return attrs.evolve(seen, mark=f"{seen.mark} {found.confirmed}") if seen.has_changes else seen
 
     def look_behind(self, streams: Collection[StreamSpec], *, since: str | None = None) -> Look:
         """Compare statistics with the last mark; where they moved, wait until the reader has confirmed all up to there.
@@ -129,14 +138,20 @@ def _has_row(link: PGconn, end: int) -> bool:
 
 
 def _part(link: PGconn) -> None:
-    """Leave in good order, so that the server frees the slot at once."""
+    """Leave in good order, so that the slot is free at once: the server lets go of it between the end of the copy and
+    that of the command.
+    """
     deadline = time.monotonic() + _GOODBYE_S
     link.put_copy_end()
     link.flush()
+    has_copied = False
     while (left := deadline - time.monotonic()) > 0:
-        size, _ = link.get_copy_data(1)
-        if size < 0:
+        if not has_copied:
+            size, _ = link.get_copy_data(1)
+            has_copied = size < 0
+            is_waiting = size == 0
+        elif not (is_waiting := bool(link.is_busy())) and link.get_result() is None:
             return
-        if size == 0:
+        if is_waiting:
             select.select([link.socket], [], [], left)
             link.consume_input()

@@ -110,13 +110,20 @@ def comment_publication(name: str, comment: str) -> str:
     return f"COMMENT ON PUBLICATION {quoted(name)} IS {literal(comment)}"
 
 
-#: The relations of given schemas and names, or oids, or all of the user's. One row each.
+#: The relations of given schemas and names, or oids, or all of the user's. One row each. Rows and bytes of a
+#: partitioned table are its partitions': of its own it has none.
 RELATIONS = """
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, c.relreplident::text,
        c.relispartition, coalesce(pg_catalog.pg_partition_root(c.oid)::oid, c.oid)::bigint,
        pg_catalog.row_security_active(c.oid),
        pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'),
-       c.reltuples::bigint, pg_catalog.pg_table_size(c.oid)::bigint,
+       CASE WHEN c.relkind <> 'p' THEN c.reltuples ELSE (
+         SELECT coalesce(sum(l.reltuples) FILTER (WHERE l.reltuples >= 0), -1)
+           FROM pg_catalog.pg_partition_tree(c.oid) p JOIN pg_catalog.pg_class l ON l.oid = p.relid
+          WHERE p.isleaf) END::bigint,
+       CASE WHEN c.relkind <> 'p' THEN pg_catalog.pg_table_size(c.oid) ELSE (
+         SELECT sum(pg_catalog.pg_table_size(p.relid)) FROM pg_catalog.pg_partition_tree(c.oid) p
+          WHERE p.isleaf) END::bigint,
        (SELECT (i.indkey::int2[])[0:i.indnkeyatts - 1] FROM pg_catalog.pg_index i
          WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate),
        (SELECT (i.indkey::int2[])[0:i.indnkeyatts - 1] FROM pg_catalog.pg_index i

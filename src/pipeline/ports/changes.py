@@ -35,9 +35,11 @@ class ChangeDetector(Protocol):
         """Whether changes of ``streams`` wait that no look before has told of; ``since`` is the mark of the last look,
         None for the first, which tells of everything that is not loaded yet.
 
-        A committed change is told of within some ten seconds, by one look or a later one. What was rolled back,
-        changes of other tables and what the pipeline itself writes into the log are no changes. A log that is not
-        kept, that is lost, or that cannot be looked through in reasonable time counts as one: only a run can mend it.
+        A committed change is told of within some ten seconds, by one look or a later one. Where the source can see
+        that what was told of is not loaded yet, nothing more is told until it is: one run loads all of it. What was
+        rolled back, changes of other tables and what the pipeline itself writes into the log are no changes. A log
+        that is not kept, that is lost, or that cannot be looked through in reasonable time counts as one: only a run
+        can mend it.
         """
         ...
 

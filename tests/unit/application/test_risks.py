@@ -1,5 +1,6 @@
 """What somebody should agree to before a run, and whether a service is well."""
 
+import attrs
 import pytest
 
 from pipeline.application.risks import Risks, risks
@@ -8,9 +9,24 @@ from pipeline.application.sync import sync
 from pipeline.domain.change import Operation
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.finding import Finding, Level
+from pipeline.ports.source import Relation
+from tests.support.memory_source import Database, MemorySource
 from tests.support.rig import Rig
 
 LARGE = Finding(Level.WARNING, "copy", "about 3 rows of orders are copied again", where="stream orders")
+
+
+class NeverAnalysed(MemorySource):
+    """A source that knows of a table's rows nothing but the bytes that they take, if that."""
+
+    def __init__(self, database: Database, byte_count: int | None) -> None:
+        super().__init__(database)
+        self._byte_count = byte_count
+
+    def discover(self) -> tuple[Relation, ...]:
+        return tuple(
+            attrs.evolve(relation, estimated_count=None, byte_count=self._byte_count) for relation in super().discover()
+        )
 
 
 @pytest.fixture
@@ -33,6 +49,20 @@ def test_copying_a_large_stream_again_is_a_risk_by_the_sources_own_estimate(rig:
     assert risks(rig.session(), resync=["orders"], large_count=4) == Risks()
     with pytest.raises(ConfigError, match="no stream called people"):
         risks(rig.session(), resync=["people"], large_count=4)
+
+
+@pytest.mark.parametrize(
+    ("byte_count", "said"),
+    [(299, None), (301, "about 4 rows"), (None, "an unknown number of rows")],
+)
+def test_where_the_source_has_no_estimate_size_counts_and_what_is_unknown_is_large(
+    rig: Rig, byte_count: int | None, said: str | None
+) -> None:
+    sync(rig.session())
+    session = attrs.evolve(rig.session(), source=NeverAnalysed(rig.database, byte_count))
+    what = f"{said} of orders are copied again"
+    asked = Finding(Level.WARNING, "copy", what, where="stream orders")
+    assert risks(session, resync=["orders"], large_count=4) == Risks(copies=(asked,) if said else ())
 
 
 def test_a_lost_log_is_a_gap_that_copies_every_stream_again(rig: Rig) -> None:

@@ -10,6 +10,7 @@ import pytest
 from adapters.sources.postgres import build_detector, detection
 from adapters.sources.postgres.detection import PostgresDetector
 from pipeline.domain.errors import SourceUnreachable
+from pipeline.ports.changes import Look
 from tests.conformance.changes import DetectorConformance, DetectorHarness, begin, look_until_told
 from tests.conformance.source import Change, insert
 from tests.integration.sources.postgres.test_conformance import PostgresHarness
@@ -72,6 +73,22 @@ def test_the_log_is_left_alone_while_the_statistics_stand_still(
     scene.sql("INSERT INTO others SELECT generate_series(1, 1000)")
     scene.sql("SELECT pg_stat_force_next_flush()")
     assert detector.look(specs, since=seen.mark) == seen
+    assert peeks == []
+
+
+def test_a_busy_source_is_not_looked_through_again_before_a_run_has_loaded_what_was_told_of(
+    detected: DetectedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = tuple(detected.specs.values())
+    begin(detected, specs)
+    detector = detected.detector()
+    seen = detector.look(specs)
+    detected.commit(insert("items", 1))
+    seen = look_until_told(detector.look, specs, seen)
+    peeks: list[object] = []
+    monkeypatch.setattr(detection.slot, "end_of_log", peeks.append)
+    detected.commit(insert("items", 2))
+    assert detector.look(specs, since=seen.mark) == Look(False, seen.mark)
     assert peeks == []
 
 

@@ -170,6 +170,22 @@ def test_unusual_names_are_read_and_followed(scene: Scene) -> None:
     assert copy.rows["odd"] == {(1,): {"Id": 1, "id_2": "x", "select": "y", 'a"b': "changed", "cdc_op": 2}}
 
 
+def test_a_partitioned_table_is_as_large_as_its_partitions(scene: Scene) -> None:
+    scene.sql("CREATE TABLE sales (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    scene.sql("CREATE TABLE sales_1 PARTITION OF sales FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id)")
+    scene.sql("CREATE TABLE sales_1_1 PARTITION OF sales_1 FOR VALUES FROM (0) TO (100)")
+    scene.sql("CREATE TABLE sales_2 PARTITION OF sales FOR VALUES FROM (100) TO (1000)")
+    scene.sql("INSERT INTO sales SELECT generate_series(0, 599)")
+
+    [before] = scene.source().discover()
+    scene.sql("ANALYZE sales")
+    [after] = scene.source().discover()
+
+    assert before.estimated_count is None
+    assert (before.byte_count or 0) >= 600 * 24
+    assert (after.estimated_count, after.byte_count) == (600, before.byte_count)
+
+
 def test_dropped_columns_and_generated_columns_are_no_columns(scene: Scene) -> None:
     scene.sql("CREATE TABLE t (id int PRIMARY KEY, gone text, a int, b int GENERATED ALWAYS AS (a * 2) STORED, c text)")
     scene.sql("ALTER TABLE t DROP COLUMN gone")
