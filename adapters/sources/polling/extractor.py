@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 import pyarrow as pa
@@ -36,7 +36,8 @@ class Kind(Enum):
 class Rows:
     """A piece of an extraction: ``table`` has the data columns of the stream's schema, in order.
 
-    ``misfits`` as in ``ChangeBatch``. ``deleted`` are keys (key columns) of rows that the source says are gone.
+    ``misfits`` as in ``ChangeBatch``. ``deleted`` are keys (key columns) of rows that the source says are gone,
+    with the columns of the cursor where there is a window.
     ``bookmarks`` are to be remembered once these rows are loaded. ``byte_count`` is what was read of the source.
     """
 
@@ -154,3 +155,19 @@ class Extractor(Protocol):
     def close(self) -> None:
         """Close all connections. Safe to call twice."""
         ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An extractor whose schemas build on what it saw before, as guessed columns do."""
+
+    def schema_since(self, stream: StreamSpec, bookmarks: Mapping[str, str]) -> StreamSchema:
+        """As ``schema``, where the last look left these bookmarks; ``extract`` is called next, with the same."""
+        ...
+
+
+def schema_of(extractor: Extractor, stream: StreamSpec, bookmarks: Mapping[str, str]) -> StreamSchema:
+    """The stream's schema for a look that begins at ``bookmarks``."""
+    if isinstance(extractor, Remembering):
+        return extractor.schema_since(stream, bookmarks)
+    return extractor.schema(stream)

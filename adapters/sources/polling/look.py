@@ -24,7 +24,7 @@ from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
 
 #: No fingerprints.
-NOTHING = np.empty((0, 2), np.uint64)
+NOTHING = np.empty((2, 0), np.uint64)
 
 
 @attrs.frozen(eq=False)
@@ -84,6 +84,7 @@ def look(extractor: Extractor, spec: StreamSpec, schema: StreamSchema, memory: S
             assert_never(extraction.kind)
     yield from pieces
     if extraction.all_keys is not None:
+        memory.rows.list_again()
         for keys in extraction.all_keys():
             memory.rows.see(keys, schema)
         gone = _gone(schema, memory, where=where, max_vanished=extractor.max_vanished(spec))
@@ -98,9 +99,10 @@ def _changes(extraction: Extraction, schema: StreamSchema, memory: StreamMemory)
             yield _sifted(rows, schema, memory) if remembers else _plain(rows, schema, memory)
         return
     cursor = Cursor(extraction.window, schema, since=memory.others.get(SINCE))
+    touched = np.zeros(len(memory.rows), dtype=bool)
     for rows in extraction.rows:
-        piece = _sifted(rows, schema, memory) if remembers else _within(rows, schema, memory, cursor)
-        cursor.advance(rows.table)
+        piece = _sifted(rows, schema, memory) if remembers else _within(rows, schema, memory, cursor, touched=touched)
+        cursor.advance(_with_deleted(rows, schema))
         if extraction.window.is_ordered:
             piece = attrs.evolve(piece, bookmarks=pa.concat_tables([piece.bookmarks, memory.note(cursor.place())]))
         yield piece
@@ -137,14 +139,13 @@ def _replacement(extraction: Extraction, schema: StreamSchema, memory: StreamMem
 
 
 def _gone(schema: StreamSchema, memory: StreamMemory, *, where: str, max_vanished: float) -> Piece:
-    keys, forgotten = memory.rows.vanished(schema)
-    refuse_vanished(keys.num_rows, len(memory.rows), max_share=max_vanished, where=where)
-    memory.rows.forget_unseen()
+    refuse_vanished(memory.rows.vanished_count, len(memory.rows), max_share=max_vanished, where=where)
+    keys, forgotten = memory.rows.vanish(schema)
     return Piece(keys, np.full(keys.num_rows, Operation.DELETE, np.int8), forgotten)
 
 
 def _sifted(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
-    found = memory.rows.sift(rows.table, schema)
+    found = memory.rows.sift(rows.table, schema, misfits=rows.misfits)
     told = found.new | found.changed
     ops = np.where(found.new, Operation.INSERT, Operation.UPDATE)[told]
     return Piece(
@@ -159,19 +160,31 @@ def _sifted(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
 def _plain(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
     op = Operation.UPDATE if schema.key else Operation.INSERT
     ops = np.full(rows.table.num_rows, op, np.int8)
-    table = rows.table
-    if rows.deleted is not None and rows.deleted.num_rows:
-        gone = pa.concat_tables([schema.arrow().empty_table(), rows.deleted], promote_options="default")
-        table = pa.concat_tables([table, gone.select(schema.names)])
-        ops = np.concatenate([ops, np.full(rows.deleted.num_rows, Operation.DELETE, np.int8)])
+    table = _with_deleted(rows, schema)
+    ops = np.concatenate([ops, np.full(table.num_rows - rows.table.num_rows, Operation.DELETE, np.int8)])
     return Piece(table, ops, memory.note(rows.bookmarks), rows.misfits, rows.byte_count)
 
 
-def _within(rows: Rows, schema: StreamSchema, memory: StreamMemory, cursor: Cursor) -> Piece:
-    """Of rows that a window shows, those that the last look has not shown in the same form."""
-    found = memory.rows.compare(rows.table, schema)
-    cursor.note(rows.table, found)
-    told = found.new | found.changed
-    ops = np.where(found.new, Operation.INSERT, Operation.UPDATE)[told]
-    kept = taken(rows.misfits, told)
-    return Piece(rows.table.filter(pa.array(told)), ops, memory.note(rows.bookmarks), kept, rows.byte_count)
+def _within(rows: Rows, schema: StreamSchema, memory: StreamMemory, cursor: Cursor, *, touched: np.ndarray) -> Piece:
+    """Of rows that a window shows, and those that it shows to be gone, what the last look has not shown in the same
+    form. ``touched`` are the known rows that changed in this look: they are told whenever they are shown in it, also
+    in the form that they had before.
+    """
+    table = _with_deleted(rows, schema)
+    found = memory.rows.compare(table, schema, misfits=rows.misfits)
+    cursor.note(table, found)
+    touched[found.at[found.changed]] = True
+    told = found.new.copy()
+    told[~found.new] = touched[found.at[~found.new]]
+    ops = np.where(found.new, Operation.INSERT, Operation.UPDATE)
+    ops[rows.table.num_rows :] = Operation.DELETE
+    kept = taken(rows.misfits, told[: rows.table.num_rows])
+    return Piece(table.filter(pa.array(told)), ops[told], memory.note(rows.bookmarks), kept, rows.byte_count)
+
+
+def _with_deleted(rows: Rows, schema: StreamSchema) -> pa.Table:
+    """The rows, and behind them those that the source says are gone, null but for what is given of them."""
+    if rows.deleted is None or not rows.deleted.num_rows:
+        return rows.table
+    gone = pa.concat_tables([schema.arrow().empty_table(), rows.deleted], promote_options="default")
+    return pa.concat_tables([rows.table, gone.select(schema.names)])

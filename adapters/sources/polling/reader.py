@@ -9,7 +9,7 @@ import attrs
 import pyarrow as pa
 
 from adapters.sources.polling.changerows import change_batch
-from adapters.sources.polling.extractor import Extractor
+from adapters.sources.polling.extractor import Extractor, schema_of
 from adapters.sources.polling.look import Piece, StreamMemory, look
 from adapters.sources.polling.positions import Instants, instant_of, position
 from adapters.sources.polling.spool import Spool
@@ -93,7 +93,7 @@ class PollReader:
     def _look(self) -> Iterator[GroupBatch]:
         end = self._instants.next() if self._up_to is None else instant_of(self._up_to)
         try:
-            schema = self._extractor.schema(self._spec)
+            schema = schema_of(self._extractor, self._spec, self._memory.others)
             gathered = _Gathered(Spool(self._limits.spill_bytes))
             for piece in look(self._extractor, self._spec, schema, self._memory):
                 is_full = gathered.row_count >= self._limits.rows or gathered.byte_count >= self._limits.bytes
