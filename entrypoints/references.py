@@ -17,7 +17,7 @@ _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = "file:"
 
-_SECRET_KEY = re.compile(r"(^|_)(password|passwd|secret|token|private_key|passphrase|api_key)$")
+_SECRET_KEY = re.compile(r"(^|[_.])(password|passwd|secret|token|private_key|passphrase|api_key)$")
 _KEYWORD_PASSWORD = re.compile(r"\b(?:password|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s'&]+)")
 _URI_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/@:\s]*:([^@\s]*)@", re.IGNORECASE)
 
