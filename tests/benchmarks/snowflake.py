@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 
 from adapters.warehouses.changerows import Stamp, changelog_rows
 from adapters.warehouses.snowflake import sql
-from adapters.warehouses.snowflake.options import SnowflakeOptions, parse
-from adapters.warehouses.snowflake.session import Session, open_session
+from adapters.warehouses.snowflake.options import parse
+from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement
 from adapters.warehouses.snowflake.uploading import Uploads
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
@@ -63,10 +64,10 @@ def upload(folder: Path, *, rounds: int) -> dict[str, Any]:
     with Emulator() as emulator:
         options = parse("bench", {**emulator.options("BENCH"), "work_folder": str(folder)})
         SnowflakeWarehouse(options).setup("shop")
-        session = open_session(options)
+        sessions = Sessions(options)
         for number in range(rounds):
-            bare.append(_by_the_connector(session, folder / f"bare-{number}.parquet", pieces))
-            seconds, size = _by_us(session, options, pieces)
+            bare.append(_by_the_connector(sessions.get(), folder / f"bare-{number}.parquet", pieces))
+            seconds, size = _by_us(sessions, pieces)
             ours.append(seconds)
             sizes.append(size)
     ratios = [mine / limit for mine, limit in zip(ours, bare, strict=True)]
@@ -116,16 +117,16 @@ def _by_the_connector(session: Session, path: Path, pieces: list[pa.Table]) -> f
     return time.perf_counter() - started
 
 
-def _by_us(session: Session, options: SnowflakeOptions, pieces: list[pa.Table]) -> tuple[float, int]:
+def _by_us(sessions: Sessions, pieces: list[pa.Table]) -> tuple[float, int]:
     started = time.perf_counter()
-    with Uploads(session, options) as uploads:
+    with Uploads(sessions) as uploads:
         growing = uploads.growing(sql.changelog_columns(SCHEMA))
         for piece in pieces:
             growing.add(changelog_rows(piece, SCHEMA, version=1, stamp=Stamp(1, AT)))
         growing.finish()
         uploads.wait()
         seconds = time.perf_counter() - started
-        listed = session.named_rows(Statement("LIST @PIPELINE.LOADS"))
+        listed = sessions.get().named_rows(Statement("LIST @PIPELINE.LOADS"))
     return seconds, sum(int(row["size"]) for row in listed if uploads.folder in str(row["name"]))
 
 

@@ -124,7 +124,7 @@ def _prepared(sessions: Sessions, target: Target, rows: Iterable[pa.Table]) -> I
     session, schema = sessions.get(), target.schema
     key_schema = StreamSchema([schema.column(name) for name in schema.key])
     keys = keys_of(sorted(waiting(session, target).keys), schema) if schema.key else None
-    with Uploads(session, sessions.options) as uploads:
+    with Uploads(sessions) as uploads:
         made: list[str] = []
         try:
             wanted = _filled(session, uploads, made, schema, rows)
@@ -136,7 +136,6 @@ def _prepared(sessions: Sessions, target: Target, rows: Iterable[pa.Table]) -> I
             for table in made:
                 with suppress(PipelineError):
                     session.execute(Statement(f"DROP TABLE IF EXISTS {table}"))
-            uploads.remove()
 
 
 def _filled(session: Session, uploads: Uploads, made: list[str], schema: StreamSchema, rows: Iterable[pa.Table]) -> str:

@@ -4,7 +4,7 @@ While steps come, their changes and states are written to Parquet files and uplo
 in memory (P11), no transaction is open, and no other group waits. ``commit`` then runs the statements that the steps
 amount to: BEGIN; the compare-and-set of the checkpoint; one COPY per stream into its changelog, from all its files;
 what the steps do to staging tables and quarantine, in order; states and audit; COMMIT. No DDL is among them, since DDL
-would commit. What is left in the stage after a crash is harmless and swept later.
+would commit. In the end the files are removed; what a crash leaves in the stage is harmless and swept later.
 
 The fence is the compare-and-set. When a load is opened, the checkpoint that this process knows is compared already, so
 that a stale writer need not upload anything; that costs a statement only where it does not know.
@@ -90,7 +90,7 @@ class SnowflakeLoad:
         self._streams: dict[str, _Stream] = {}
         self._statements: list[Statement] = []
         self._states: dict[str, StreamState] = {}
-        self._uploads: Uploads | None = Uploads(sessions.get(), sessions.options)
+        self._uploads: Uploads | None = Uploads(sessions)
 
     def __enter__(self) -> SnowflakeLoad:
         return self
@@ -98,7 +98,7 @@ class SnowflakeLoad:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self._end(error)
 
     def apply(self, step: LoadStep) -> None:
         """Upload the step's changes and state, and note what they do."""
@@ -173,7 +173,6 @@ class SnowflakeLoad:
             uploads.wait()
             self._run(copies, statements, counts)
             self._on_commit()
-            uploads.remove()
         self._end()
 
     def _run(self, copies: list[_Copy], statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
@@ -269,11 +268,11 @@ class SnowflakeLoad:
             raise WarehouseError("the load is over", where=f"group {self._checkpoint.group}", hint="Open another one.")
         try:
             yield self._uploads
-        except BaseException:
-            self._end()
+        except BaseException as error:
+            self._end(error)
             raise
 
-    def _end(self) -> None:
+    def _end(self, error: BaseException | None = None) -> None:
         uploads, self._uploads = self._uploads, None
         if uploads is not None:
-            uploads.close()
+            uploads.close(after=error)

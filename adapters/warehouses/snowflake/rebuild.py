@@ -54,11 +54,10 @@ def rebuild(
         return
     work = sql.work_table(target)
     session.execute(Statement(sql.create_staging(target, work, replace=True)))
-    with Uploads(session, sessions.options) as uploads:
+    with Uploads(sessions) as uploads:
         applier = _Applier(session, uploads, work)
         copies = [Copy(load, at) for load, at in control.read_copies(session, target.table)]
         replay(_pieces(session, target, piece_rows), copies, target, applier)
-        uploads.remove()
     _show(session, maker, row, claimed, target)
     with suppress(PipelineError):  # it is replaced when it is needed again
         session.execute(Statement(f"DROP TABLE IF EXISTS {work}"))

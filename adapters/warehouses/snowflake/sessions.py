@@ -55,6 +55,11 @@ class Sessions:
             kept = None
         return kept or self._open()
 
+    def at_hand(self) -> Session | None:
+        """The thread's session, if it has one that is usable: for what is not worth signing in."""
+        kept = self._kept.get(threading.current_thread())
+        return kept if kept is not None and kept.is_usable else None
+
     def call(self, work: Callable[[Session], _Result]) -> _Result:
         """Do something that may be done twice: once more with a new session if the one at hand turns out to be lost."""
         try:

@@ -1,56 +1,59 @@
 """Writes tables as Parquet files and uploads them to the stage, several at a time, while more are written.
 
-Each attempt at a load has a folder of its own there: the service skips a file that it loaded before, by its name. What
-the files are for is told in ``load``, ``compare`` and ``rebuild``; columns and types are ``files``'.
+Each attempt at a load has a folder of its own there: the service skips a file that it loaded before, by its name. It
+is removed when the attempt is over, whatever came of it, unless the service cannot be reached; then a later run sweeps
+it. What the files are for is told in ``load``, ``compare`` and ``rebuild``; columns and types are ``files``'.
 """
 
 from __future__ import annotations
 
-import tempfile
+import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adapters.warehouses.snowflake.errors import is_transient
 from adapters.warehouses.snowflake.files import STAGE, FileColumn, as_file
-from adapters.warehouses.snowflake.options import SnowflakeOptions
 from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement
-from pipeline.domain.errors import PipelineError
+from adapters.warehouses.snowflake.workfolders import WorkFolder
+from pipeline.domain.errors import CommitUnknown, PipelineError
 
 #: A file is full at so many bytes: large enough to load fast, small enough that several are loaded side by side.
 FILE_BYTES = 100_000_000
 
-#: A folder as old as this is left over from a process that died.
+#: A folder whose newest file is as old as this is left over from a process that died: one that is alive goes on
+#: uploading, or its statements take less than a day.
 LEFTOVER_AGE = timedelta(days=1)
 
-_DAY = "%Y%m%d"
+#: What folders of attempts are called: the day for people, then what no other attempt has.
+_FOLDER = re.compile(r"\d{8}-[0-9a-f]{32}")
 
 
 class Uploads:
-    """The files of one attempt; a context that removes what it put on disk, but not what is in the stage."""
+    """The files of one attempt; a context that removes them from disk and stage in the end. One thread's, as its
+    session is.
+    """
 
-    def __init__(self, session: Session, options: SnowflakeOptions) -> None:
-        self.folder = f"{datetime.now(UTC).strftime(_DAY)}-{uuid.uuid4().hex}"
-        self._session = session
-        if options.work_folder is not None:
-            options.work_folder.mkdir(parents=True, exist_ok=True)
-        self._disk = tempfile.TemporaryDirectory(prefix="snowflake-", dir=options.work_folder)
+    def __init__(self, sessions: Sessions) -> None:
+        self.folder = f"{datetime.now(UTC):%Y%m%d}-{uuid.uuid4().hex}"
+        options = sessions.options
+        self._sessions = sessions
+        self._session = sessions.get()
+        self._disk = WorkFolder(options.work_folder)
         self._pool = ThreadPoolExecutor(options.upload_threads, thread_name_prefix="upload")
         self._waiting: list[Future[None]] = []
         self._most_waiting = 2 * options.upload_threads
         self._count = 0
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was uploaded, so that nothing is to be removed."""
-        return self._count == 0
 
     def __enter__(self) -> Uploads:
         return self
@@ -58,7 +61,7 @@ class Uploads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(after=error)
 
     def add(self, table: pa.Table, columns: Sequence[FileColumn]) -> str:
         """Upload a table as one file; its name. Returns before it is there: see ``wait``."""
@@ -73,7 +76,7 @@ class Uploads:
     def next_path(self) -> Path:
         """Where the next file is to be written."""
         self._count += 1
-        return Path(self._disk.name) / f"{self._count}.parquet"
+        return self._disk.path / f"{self._count}.parquet"
 
     def send(self, path: Path) -> None:
         """Upload a finished file in the background; waits while many others wait (P11)."""
@@ -86,17 +89,22 @@ class Uploads:
         while self._waiting:
             self._waiting.pop(0).result()
 
-    def remove(self) -> None:
-        """Remove the attempt's folder from the stage; where that fails it is swept later."""
-        if not self.is_empty:
-            with suppress(PipelineError):
-                self._session.execute(Statement(f"REMOVE {STAGE}/{self.folder}/"))
-
-    def close(self) -> None:
-        """Stop uploading and remove what is on disk; safe to call twice."""
+    def close(self, *, after: BaseException | None = None) -> None:
+        """Stop uploading and remove the files; safe to call twice. ``after`` an error that says that the service cannot
+        be reached, or a stop signal, what is in the stage is left to be swept.
+        """
         self._pool.shutdown(cancel_futures=True)
-        with suppress(OSError):
-            self._disk.cleanup()
+        if after is None or (isinstance(after, Exception) and not _is_cut_off(after)):
+            self._remove()
+        self._disk.remove()
+
+    def _remove(self) -> None:
+        """Remove the folder from the stage, by the session at hand: for this none is signed in."""
+        session = self._sessions.at_hand() if self._count else None
+        self._count = 0
+        if session is not None:
+            with suppress(PipelineError):
+                session.execute(_removal(self.folder))
 
     def _put(self, path: Path) -> None:
         self._session.put(path, f"{STAGE}/{self.folder}/")
@@ -141,14 +149,28 @@ class Growing:
 
 
 def sweep(session: Session) -> None:
-    """Remove folders that processes left in the stage when they died; another one's present files are younger."""
-    oldest = (datetime.now(UTC) - LEFTOVER_AGE).strftime(_DAY)
-    prefix = f"{STAGE.removeprefix('@').rpartition('.')[2].lower()}/"
-    folders = {str(row["name"]).removeprefix(prefix).partition("/")[0] for row in session.named_rows(_LIST)}
-    for folder in sorted(folders):
-        if folder.partition("-")[0] < oldest:
-            with suppress(PipelineError):
-                session.execute(Statement(f"REMOVE {STAGE}/{folder}/"))
+    """Remove folders that processes left in the stage when they died."""
+    for folder in left_over(session.named_rows(Statement(f"LIST {STAGE}")), now=datetime.now(UTC)):
+        with suppress(PipelineError):
+            session.execute(_removal(folder))
 
 
-_LIST = Statement(f"LIST {STAGE}")
+def left_over(files: Iterable[Mapping[str, object]], *, now: datetime) -> list[str]:
+    """Folders of attempts that are long over, by ``name`` and ``last_modified`` of the files that ``LIST`` told. Names
+    begin with the stage's.
+    """
+    newest: dict[str, datetime] = {}
+    for file in files:
+        folder = str(file["name"]).rpartition("/")[0].rpartition("/")[2]
+        at = parsedate_to_datetime(str(file["last_modified"]))
+        newest[folder] = max(at, newest.get(folder, at))
+    return sorted(folder for folder, at in newest.items() if _FOLDER.fullmatch(folder) and now - at > LEFTOVER_AGE)
+
+
+def _removal(folder: str) -> Statement:
+    """Without the slash it would be any name that begins so."""
+    return Statement(f"REMOVE {STAGE}/{folder}/")
+
+
+def _is_cut_off(error: Exception) -> bool:
+    return isinstance(error, CommitUnknown) or is_transient(error)

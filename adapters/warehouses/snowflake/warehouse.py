@@ -22,6 +22,7 @@ from adapters.warehouses.snowflake import (
     rebuild,
     sql,
     uploading,
+    workfolders,
 )
 from adapters.warehouses.snowflake.checkpoints import Idle, Known, Recorded, place_of
 from adapters.warehouses.snowflake.fencing import fenced, move
@@ -73,7 +74,7 @@ class SnowflakeWarehouse:
         return LIMITS
 
     def setup(self, group: str) -> None:
-        """Create what is missing; undo migrations that were never recorded; sweep what was left in the stage."""
+        """Create what is missing; undo migrations that were never recorded; sweep what was left in stage and disk."""
         self._sessions.call(control.create_missing)
         recorded = self._read_checkpoint(group)
         if recorded is not None:
@@ -81,6 +82,7 @@ class SnowflakeWarehouse:
             for target in rebuild.unfinished(self._sessions.get(), group):
                 present = self.rebuild(present, target)
         uploading.sweep(self._sessions.get())
+        workfolders.sweep(self._options.work_folder)
 
     def checkpoint(self, group: str) -> Checkpoint | None:
         """The group's checkpoint."""

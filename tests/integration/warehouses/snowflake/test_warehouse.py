@@ -1,20 +1,16 @@
-"""What is Snowflake's own: idle comments, statement counts, interrupted steps, sizes, tags, leftovers."""
+"""What is Snowflake's own: idle comments, statement counts, interrupted steps, sizes, tags."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import attrs
 import pyarrow as pa
 import pytest
 
 from adapters.warehouses.snowflake import build, checkpoints, uploading
-from adapters.warehouses.snowflake.files import FileColumn
 from adapters.warehouses.snowflake.options import parse
 from adapters.warehouses.snowflake.session import open_session
-from adapters.warehouses.snowflake.statement import Statement
-from adapters.warehouses.snowflake.uploading import Uploads
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.errors import Fenced
 from pipeline.domain.loading import Migration, RenameColumn, Target
@@ -197,35 +193,6 @@ def test_statements_say_which_load_and_table_they_belong_to(
         ("INSERT", "load 1 */"),
         ("COMMIT", "load 1 */"),
     ]
-
-
-def test_files_that_a_dead_process_left_are_swept_and_younger_ones_are_not(
-    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = parse("warehouse", emulator.options(database))
-    session = open_session(options)
-    with Uploads(session, options) as left:
-        left.add(pa.table({"c": [1]}), [FileColumn("c", pa.int64())])
-        left.wait()
-    uploading.sweep(session)
-    assert len(session.rows(Statement("LIST @PIPELINE.LOADS"))) == 1
-    monkeypatch.setattr(uploading, "LEFTOVER_AGE", -timedelta(days=1))
-    uploading.sweep(session)
-    assert session.rows(Statement("LIST @PIPELINE.LOADS")) == []
-    session.close()
-
-
-def test_after_a_load_nothing_is_left_in_the_stage_or_on_disk(emulator: Emulator, database: str, tmp_path) -> None:  # type: ignore[no-untyped-def] # a path
-    made = another(emulator, database, work_folder=str(tmp_path / "work"))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    load(made, create(made, target_for()), [Log().insert(id=1, name="a")])
-    assert list((tmp_path / "work").iterdir()) == []
-    assert made.query("SELECT 1 AS ONE").to_pylist() == [{"ONE": 1}]
-    session = open_session(parse("warehouse", emulator.options(database)))
-    assert session.rows(Statement("LIST @PIPELINE.LOADS")) == []
-    session.close()
-    made.close()
 
 
 def test_large_tables_of_a_copy_become_several_files_of_one_statement(
