@@ -38,7 +38,7 @@ class _Shown:
     def not_before(self, since: Values) -> _Shown:
         """Those that a look from ``since`` on shows again, rows without a cursor included."""
         mask = _not_before(self.cursors, since)
-        return _Shown(self.cursors.filter(pa.array(mask)), self.hashes[mask], self.prints[mask])
+        return _Shown(self.cursors.filter(pa.array(mask)), self.hashes[:, mask], self.prints[:, mask])
 
 
 class Cursor:
@@ -62,7 +62,7 @@ class Cursor:
             self._highest = highest
         if self._highest:
             since = self._since()
-            self._shown = [kept for shown in self._shown if len((kept := shown.not_before(since)).hashes)]
+            self._shown = [kept for shown in self._shown if (kept := shown.not_before(since)).hashes.size]
 
     def place(self) -> dict[str, str | None]:
         """Where the next look begins."""
@@ -75,8 +75,8 @@ class Cursor:
         if not self._shown:
             return NO_BOOKMARKS
         return known.replace(
-            np.concatenate([shown.hashes for shown in self._shown]),
-            np.concatenate([shown.prints for shown in self._shown]),
+            np.concatenate([shown.hashes for shown in self._shown], axis=1),
+            np.concatenate([shown.prints for shown in self._shown], axis=1),
         )
 
     def _lowered(self, highest: Values) -> Values:

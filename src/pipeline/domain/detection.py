@@ -1,40 +1,56 @@
 """Tells what changed at a source without a log: rows as they are shown now against the fingerprints of those before.
 
-Fingerprints are remembered as bookmarks (``bookmarks``): the name is the fingerprint of a row's key, the value that of
-the whole row and the key itself, so that a row that is gone can still be named. How rows are read is a source's affair.
+How they are remembered between looks is ``rowbookmarks``'s; how rows are read is a source's affair.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.domain.bookmarks import BOOKMARK_SCHEMA
-from pipeline.domain.canonical import decode_rows, key_texts
+from pipeline.domain.bookmarks import NO_BOOKMARKS
+from pipeline.domain.canonical import key_texts
+from pipeline.domain.change import Misfit
 from pipeline.domain.errors import SourceRejected
-from pipeline.domain.fingerprint import fingerprints, hexadecimal
+from pipeline.domain.fingerprint import Halves, fingerprints, fingerprints_of_keys_and_rows
+from pipeline.domain.fingerprintorder import (
+    is_last_of_equals,
+    joined,
+    number_equals,
+    places,
+    put_between,
+    sorted_order,
+)
+from pipeline.domain.rowbookmarks import (
+    CHUNK_ROWS,
+    ROW,
+    decoded_keys,
+    forgotten_rows,
+    has_null_key,
+    remembered_rows,
+    rows_of,
+)
 from pipeline.domain.schema import StreamSchema
-from pipeline.domain.valuetext import one_array
+from pipeline.domain.valuetext import TEXT, one_array
 
-#: What the names of remembered rows begin with.
-ROW = "row:"
-
-_DIGITS = 32
+__all__ = ["ROW", "Compared", "KnownRows", "Sifted", "refuse_vanished"]
 
 
 @attrs.frozen(eq=False)
 class Compared:
-    """Rows next to those known: fingerprints of keys and rows, where the known row stands, and which are ``new`` or
-    ``changed`` (masks).
+    """Rows next to those known: fingerprints of keys and rows, where the known row stands (where there is one), which
+    are ``new`` or ``changed``, and which are ``nameless``: a key with a null names no row (masks).
     """
 
-    hashes: np.ndarray
-    prints: np.ndarray
+    hashes: Halves
+    prints: Halves
     at: np.ndarray
     new: np.ndarray
     changed: np.ndarray
+    nameless: np.ndarray
 
 
 @attrs.frozen(eq=False)
@@ -46,125 +62,204 @@ class Sifted:
     bookmarks: pa.Table
 
 
+@attrs.frozen(eq=False)
+class _Fresh:
+    """Rows that were shown for the first time in this look."""
+
+    hashes: Halves
+    prints: Halves
+    keys: pa.Array
+    nameless: np.ndarray
+
+
 class KnownRows:
-    """The rows that a source showed so far; ``kept`` are the stream's bookmarks, others than those of rows included."""
+    """The rows that a source showed so far; ``kept`` are the stream's bookmarks, others than those of rows included.
+
+    A look is ``sift`` for each piece that is read, ``see`` for keys that are listed after ``list_again``, then
+    ``vanish`` if all there is was shown, and ``settle`` at its end.
+    """
 
     def __init__(self, kept: pa.Table) -> None:
-        ours = kept.filter(pc.starts_with(kept["name"], pattern=ROW))
-        self._hashes = _halves(pc.utf8_slice_codeunits(one_array(ours["name"]), len(ROW)))
-        values = one_array(ours["value"])
-        self._prints = _halves(pc.utf8_slice_codeunits(values, 0, _DIGITS))
-        self._keys = pc.utf8_slice_codeunits(values, _DIGITS).cast(pa.large_string())
-        self._sort()
-        self._fresh: list[tuple[np.ndarray, np.ndarray, pa.Array]] = []
-        self._seen = np.zeros(len(self._hashes), dtype=bool)
+        self._hashes, self._prints, self._keys = rows_of(kept)
+        order = sorted_order(self._hashes)
+        self._hashes, self._prints = self._hashes[:, order], self._prints[:, order]
+        self._key_at = order.astype(np.uint32)
+        self._fresh: list[_Fresh] = []
+        self._seen = np.zeros(len(order), dtype=bool)
         self._repeated = False
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return int(self._hashes.shape[1])
 
     @property
     def has_repeated(self) -> bool:
         """Whether a key was shown twice since the look began, so that the source changed its pages meanwhile."""
-        fresh = [hashes[:, 0] for hashes, _, _ in self._fresh]
-        numbers = np.concatenate(fresh) if fresh else np.empty(0, np.uint64)
-        return self._repeated or len(np.unique(numbers)) < len(numbers)
+        self._merge_fresh()
+        return self._repeated
 
-    def compare(self, table: pa.Table, schema: StreamSchema) -> Compared:
-        """Compare rows (data columns of ``schema``) with those known."""
-        hashes = _halves(fingerprints(table.select(schema.key)))
-        prints = _halves(fingerprints(table.select(schema.names)))
-        at, found = self._places(hashes)
-        changed = found.copy()
-        changed[found] = (self._prints[at[found]] != prints[found]).any(axis=1)
-        return Compared(hashes, prints, at, ~found, changed)
+    @property
+    def vanished_count(self) -> int:
+        """How many known rows were not shown since the look, or the listing of keys, began."""
+        return len(self) - int(np.count_nonzero(self._seen))
 
-    def sift(self, table: pa.Table, schema: StreamSchema) -> Sifted:
-        """Compare rows with those known, and take note of them."""
-        compared = self.compare(table, schema)
-        hashes, prints, at = compared.hashes, compared.prints, compared.at
-        new, changed = compared.new, compared.changed
-        known = at[~new]
-        self._repeated |= bool(self._seen[known].any()) or len(np.unique(known)) < len(known)
-        self._seen[known] = True
-        self._prints[at[changed]] = prints[changed]
-        if new.any():
-            keys = one_array(key_texts(table.filter(pa.array(new)), schema))
-            self._fresh.append((hashes[new], prints[new], keys))
+    def compare(
+        self,
+        table: pa.Table,
+        schema: StreamSchema,
+        *,
+        misfits: Sequence[Misfit] = (),
+        before: Sequence[Halves] = (),
+    ) -> Compared:
+        """Compare rows (data columns of ``schema``) with those known.
+
+        In a stream without a key a row is known by all of its values, and by how many equal ones were shown before it
+        in this look: ``before`` are the fingerprints of rows that were.
+        """
+        keys, prints = fingerprints_of_keys_and_rows(table.select(schema.names), schema.key, misfits=misfits)
+        nameless = has_null_key(table, schema)
+        if schema.key:
+            hashes = np.where(nameless, prints, keys) if nameless.any() else keys
+        else:
+            hashes = number_equals(prints, before)
+        at, found = places(self._hashes, hashes)
+        return Compared(hashes, prints, at, ~found, found & ~self._are_same(at, found, prints), nameless)
+
+    def sift(self, table: pa.Table, schema: StreamSchema, *, misfits: Sequence[Misfit] = ()) -> Sifted:
+        """Compare rows with those known, and take note of them; the stream has a key."""
+        compared = self.compare(table, schema, misfits=misfits)
+        new = compared.new
+        changed = self._with_others_of_their_keys(compared)
+        self._mark(compared.at[~new], compared.nameless[~new])
+        self._prints[:, compared.at[changed]] = compared.prints[:, changed]
         told = new | changed
-        keys = key_texts(table.filter(pa.array(told)), schema)
-        return Sifted(new, changed, _remembered(hashes[told], prints[told], one_array(keys)))
+        hashes, prints = compared.hashes[:, told], compared.prints[:, told]
+        keys = one_array(key_texts(table.filter(pa.array(told)), schema))
+        first = new[told]
+        if first.any():
+            named = keys.filter(pa.array(first))
+            self._fresh.append(_Fresh(hashes[:, first], prints[:, first], named, compared.nameless[told][first]))
+        return Sifted(new, changed, remembered_rows(hashes, prints, keys))
+
+    def list_again(self) -> None:
+        """Begin a listing of the keys of all rows that there are: only those ``see`` is told of count as shown."""
+        self._seen[:] = False
+        self._repeated = False
 
     def see(self, keys: pa.Table, schema: StreamSchema) -> None:
         """Take note that rows with these keys (key columns) are still there."""
-        at, found = self._places(_halves(fingerprints(keys.select(schema.key))))
-        self._seen[at[found]] = True
+        at, found = places(self._hashes, fingerprints(keys.select(schema.key)))
+        self._mark(at[found], has_null_key(keys, schema)[found])
 
-    def vanished(self, schema: StreamSchema) -> tuple[pa.Table, pa.Table]:
-        """The keys of known rows that were not shown since the look began, and what to forget of them."""
-        gone = ~self._seen
-        names = _names(self._hashes[gone])
-        forgotten = pa.table([names, pa.nulls(len(names), pa.string())], schema=BOOKMARK_SCHEMA)
-        return decoded_keys(self._keys.filter(pa.array(gone)), schema), forgotten
+    def forget(self, keys: pa.Table, schema: StreamSchema) -> pa.Table:
+        """Forget the rows with these keys (key columns), if they are known; what to forget of them."""
+        self._merge_fresh()
+        at, found = places(self._hashes, fingerprints(keys.select(schema.key)))
+        kept = np.ones(len(self), dtype=bool)
+        kept[at[found]] = False
+        forgotten = forgotten_rows(self._hashes[:, ~kept])
+        self._keep(kept)
+        return forgotten
 
-    def forget_unseen(self) -> pa.Table:
-        """Forget the rows that were not shown since the look began; what to forget of them."""
+    def vanish(self, schema: StreamSchema) -> tuple[pa.Table, pa.Table]:
+        """Forget the rows that were not shown since the look, or the listing of keys, began: their keys (those that
+        name a row), and what to forget of them.
+        """
         gone = ~self._seen
-        names = _names(self._hashes[gone])
+        texts = self._keys.take(pa.array(self._key_at[gone]))
+        forgotten = forgotten_rows(self._hashes[:, gone])
+        keys = decoded_keys(texts, schema)
         self._keep(self._seen)
-        return pa.table([names, pa.nulls(len(names), pa.string())], schema=BOOKMARK_SCHEMA)
+        return keys, forgotten
 
-    def replace(self, hashes: np.ndarray, prints: np.ndarray) -> pa.Table:
+    def replace(self, hashes: Halves, prints: Halves) -> pa.Table:
         """Know these rows and no others, by their fingerprints alone; of a key given twice the later. What changes of
         the bookmarks thereby.
         """
-        hashes, prints = _last_of_each(hashes, prints)
-        at, found = self._places(hashes)
-        same = found.copy()
-        same[found] = (self._prints[at[found]] == prints[found]).all(axis=1)
-        gone = np.ones(len(self._hashes), dtype=bool)
+        last = is_last_of_equals(hashes)
+        hashes, prints = hashes[:, last], prints[:, last]
+        at, found = places(self._hashes, hashes)
+        same = self._are_same(at, found, prints)
+        gone = np.ones(len(self), dtype=bool)
         gone[at[found]] = False
-        forgotten = _names(self._hashes[gone])
-        names = pa.concat_arrays([forgotten, _names(hashes[~same])])
-        values = pa.concat_arrays([pa.nulls(len(forgotten), pa.string()), hexadecimal(prints[~same])])
-        self._hashes, self._prints = hashes, prints
-        self._keys = pa.repeat(pa.scalar("", pa.large_string()), len(hashes))
-        self._sort()
-        return pa.table([names, values], schema=BOOKMARK_SCHEMA)
+        no_keys = pa.repeat(pa.scalar("", TEXT), int((~same).sum()))
+        told = [forgotten_rows(self._hashes[:, gone]), remembered_rows(hashes[:, ~same], prints[:, ~same], no_keys)]
+        order = sorted_order(hashes)
+        self._hashes, self._prints = hashes[:, order], prints[:, order]
+        self._keys = pa.chunked_array([pa.array([""], TEXT)])
+        self._key_at = np.zeros(len(order), dtype=np.uint32)
+        self._seen = np.zeros(len(order), dtype=bool)
+        self._fresh = []
+        return pa.concat_tables(told)
 
     def settle(self) -> None:
         """End a look: what it showed first is known from now on."""
-        if self._fresh:
-            self._hashes = np.concatenate([self._hashes, *(hashes for hashes, _, _ in self._fresh)])
-            self._prints = np.concatenate([self._prints, *(prints for _, prints, _ in self._fresh)])
-            self._keys = pa.concat_arrays([self._keys, *(keys for _, _, keys in self._fresh)])
-            self._fresh = []
-            self._keep(_is_last(self._hashes))
-            self._sort()
-        self._seen = np.zeros(len(self._hashes), dtype=bool)
+        self._merge_fresh()
+        self._seen[:] = False
         self._repeated = False
 
     def bookmarks(self) -> pa.Table:
         """Everything that is known, as bookmarks."""
-        return _remembered(self._hashes, self._prints, self._keys)
+        pieces = [NO_BOOKMARKS]
+        for start in range(0, len(self), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            keys = one_array(self._keys.take(pa.array(self._key_at[part])))
+            pieces.append(remembered_rows(self._hashes[:, part], self._prints[:, part], keys))
+        return pa.concat_tables(pieces)
 
-    def _places(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where rows of these keys stand, and whether they are there."""
-        at = np.searchsorted(self._hashes[:, 0], hashes[:, 0])
-        inside = at < len(self._hashes)
-        at[~inside] = 0
-        found = inside & (self._hashes[at] == hashes).all(axis=1) if len(self._hashes) else inside
-        return at, found
+    def _with_others_of_their_keys(self, compared: Compared) -> np.ndarray:
+        """Rows that changed; of a key shown more than once in a piece all of them, for the last one is to count."""
+        changed = compared.changed
+        if changed.all() or not changed.any():
+            return changed
+        touched = np.zeros(len(self), dtype=bool)
+        touched[compared.at[changed]] = True
+        known = np.flatnonzero(~compared.new)
+        others = changed.copy()
+        others[known] = touched[compared.at[known]]
+        return others
 
-    def _sort(self) -> None:
-        order = np.argsort(self._hashes[:, 0], kind="stable")
-        self._hashes, self._prints = self._hashes[order], self._prints[order]
-        self._keys = self._keys.take(pa.array(order))
+    def _are_same(self, at: np.ndarray, found: np.ndarray, prints: Halves) -> np.ndarray:
+        """Which rows are known, at these places, with these fingerprints."""
+        if not found.any():
+            return np.zeros(len(found), dtype=bool)
+        at = np.where(found, at, 0)
+        first, second = self._prints
+        same: np.ndarray = found & (first[at] == prints[0]) & (second[at] == prints[1])
+        return same
+
+    def _mark(self, at: np.ndarray, nameless: np.ndarray) -> None:
+        """Rows at these places were shown; a name that was shown before is repeated."""
+        named = at[~nameless] if nameless.any() else at
+        if not self._repeated:
+            ordered = np.sort(named)
+            self._repeated = bool(self._seen[named].any() or (ordered[1:] == ordered[:-1]).any())
+        self._seen[at] = True
+
+    def _merge_fresh(self) -> None:
+        if not self._fresh:
+            return
+        hashes = joined([fresh.hashes for fresh in self._fresh])
+        prints = joined([fresh.prints for fresh in self._fresh])
+        nameless = np.concatenate([fresh.nameless for fresh in self._fresh])
+        first_key = len(self._keys)
+        self._keys = pa.chunked_array([*self._keys.chunks, *(fresh.keys for fresh in self._fresh)], TEXT)
+        self._fresh = []
+        last = is_last_of_equals(hashes)
+        self._repeated |= bool((~last & ~nameless).any())
+        added = np.flatnonzero(last)
+        order = added[sorted_order(hashes[:, added])]
+        where, _ = places(self._hashes, hashes[:, order])
+        self._hashes = np.stack([put_between(self._hashes[half], hashes[half][order], where) for half in range(2)])
+        self._prints = np.stack([put_between(self._prints[half], prints[half][order], where) for half in range(2)])
+        self._key_at = put_between(self._key_at, (first_key + order).astype(np.uint32), where)
+        self._seen = put_between(self._seen, np.ones(len(order), dtype=bool), where)
 
     def _keep(self, mask: np.ndarray) -> None:
-        self._hashes, self._prints = self._hashes[mask], self._prints[mask]
-        self._keys = self._keys.filter(pa.array(mask))
-        self._seen = np.ones(len(self._hashes), dtype=bool)
+        self._hashes, self._prints = self._hashes[:, mask], self._prints[:, mask]
+        self._key_at, self._seen = self._key_at[mask], self._seen[mask]
+        if len(self._keys) > 2 * len(self) + CHUNK_ROWS:
+            self._keys = self._keys.take(pa.array(self._key_at))
+            self._key_at = np.arange(len(self), dtype=np.uint32)
 
 
 def refuse_vanished(vanished_count: int, known_count: int, *, max_share: float, where: str) -> None:
@@ -182,44 +277,3 @@ def refuse_vanished(vanished_count: int, known_count: int, *, max_share: float, 
         vanished_count=vanished_count,
         known_count=known_count,
     )
-
-
-def decoded_keys(texts: pa.Array, schema: StreamSchema) -> pa.Table:
-    """The key columns of keys in canonical JSON."""
-    columns = [schema.column(name) for name in schema.key]
-    decoded = decode_rows(StreamSchema(tuple(columns)), texts.to_pylist())
-    return decoded.table.select(schema.key)
-
-
-def _remembered(hashes: np.ndarray, prints: np.ndarray, keys: pa.Array) -> pa.Table:
-    values = pc.binary_join_element_wise(hexadecimal(prints), keys.cast(pa.string()), "")
-    return pa.table([_names(hashes), values], schema=BOOKMARK_SCHEMA)
-
-
-def _is_last(hashes: np.ndarray) -> np.ndarray:
-    """Which of the rows are the last ones of their keys."""
-    _, last = np.unique(hashes[::-1, 0], return_index=True)
-    mask = np.zeros(len(hashes), dtype=bool)
-    mask[len(mask) - 1 - last] = True
-    return mask
-
-
-def _last_of_each(hashes: np.ndarray, prints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    mask = _is_last(hashes)
-    return hashes[mask], prints[mask]
-
-
-def _names(hashes: np.ndarray) -> pa.Array:
-    return pc.binary_join_element_wise(pa.scalar(ROW), hexadecimal(hashes), "")
-
-
-def _halves(texts: pa.Array) -> np.ndarray:
-    """Fingerprints, 32 hexadecimal digits each, as pairs of numbers."""
-    array = texts.cast(pa.string())
-    if len(array) == 0:
-        return np.empty((0, 2), dtype=np.uint64)
-    start = int(np.frombuffer(array.buffers()[1], dtype=np.int32)[array.offset])
-    digits = np.frombuffer(array.buffers()[2], dtype=np.uint8)[start : start + _DIGITS * len(array)]
-    values = np.where(digits >= ord("a"), digits - (ord("a") - 10), digits - ord("0")).astype(np.uint8)
-    octets = (values[0::2] << 4 | values[1::2]).reshape(-1, 16)
-    return np.ascontiguousarray(octets).view(">u8").astype(np.uint64)
