@@ -97,6 +97,16 @@ _CHANGELOG = """_cdc_op VARCHAR, _cdc_sequence DECIMAL(38, 0), _cdc_commit_at TI
     _cdc_old_key JSON, _cdc_schema_version INTEGER, _cdc_load BIGINT, _cdc_loaded_at TIMESTAMPTZ"""
 _AT = "TIMESTAMPTZ '2026-11-01 00:00+00' + to_minutes({})"
 
+#: Staging tables of the shop's partners, which no change here touches.
+PARTNERS = {
+    "fx__rates": """SELECT 'EUR' AS base, quote, (DATE '2026-01-01' + n::INTEGER) AS day, (1 + n / 1000)::DECIMAL(12, 6)
+        AS rate, TIMESTAMPTZ '2026-01-01 00:00+00' AS updated_at
+        FROM range(0, 100) t(n), (VALUES ('USD'), ('GBP')) u(quote)""",
+    "suppliers__prices": """SELECT supplier, 'SKU-' || n AS sku, (n + 0.5)::DECIMAL(12, 2) AS unit_cost,
+        'EUR' AS currency, DATE '2026-01-01' AS valid_from
+        FROM range(0, 1000) t(n), (VALUES ('acme'), ('umbrella')) u(supplier)""",
+}
+
 #: Rows of each table for ``n`` from 1 to the number of orders; customers and products are fewer.
 _SEED = {
     "customers": """SELECT n, md5('c' || n), 'Customer ' || n, 'customer' || n || '@example.com',
@@ -161,6 +171,14 @@ class ShopWarehouse:
                     f"INSERT INTO staging.shop__{table} SELECT {', '.join(COLUMNS[table])}, _cdc_op, _cdc_sequence,"
                     " _cdc_commit_at, _cdc_load, _cdc_loaded_at, false, _cdc_sequence, NULL, _cdc_commit_at, NULL, true"
                     f" FROM changelog.shop__{table}"
+                )
+
+            for table, seed in PARTNERS.items():
+                at = _AT.format(self.load_number)
+                connection.execute(
+                    f"CREATE TABLE staging.{table} AS SELECT *, 'snapshot' AS _cdc_op, 1::DECIMAL(38, 0) AS"
+                    f" _cdc_sequence, {at} AS _cdc_commit_at, 1::BIGINT AS _cdc_load, {at} AS _cdc_loaded_at,"
+                    f" false AS _cdc_deleted, true AS _cdc_current FROM ({seed})"
                 )
 
     def load(self, *changes: Change) -> None:

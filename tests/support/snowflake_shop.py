@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from tests.support.shop_warehouse import COLUMNS, ShopWarehouse
+from tests.support.shop_warehouse import COLUMNS, PARTNERS, ShopWarehouse
 
 #: Types that have another name in Snowflake, or none.
 _TYPES = {
@@ -50,6 +50,8 @@ class SnowflakeShop:
                 self.query(f"CREATE SCHEMA IF NOT EXISTS {schema}")
                 for table in tables:
                     self._copy(file, f"{schema}.shop__{table}")
+            for table in PARTNERS:
+                self._copy(file, f"staging.{table}")
 
     def query(self, sql: str, values: Collection[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a statement's result."""

@@ -31,6 +31,8 @@ def test_the_first_build_computes_every_mart(transformer: DbtTransformer, wareho
         "fct_daily_revenue": 2,
         "fct_order_items": 80,
         "fct_orders": 40,
+        "fct_product_margins": 14,
+        "fct_revenue_by_currency": 4,
     }
     assert marts["fct_orders"][2] == (
         3,

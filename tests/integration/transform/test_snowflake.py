@@ -117,6 +117,8 @@ def test_marts_are_those_of_duckdb_after_changes_of_every_kind(
         "fct_daily_revenue": 1,
         "fct_order_items": 76,
         "fct_orders": 1,
+        "fct_product_margins": 13,
+        "fct_revenue_by_currency": 2,
     }
 
 
@@ -146,6 +148,7 @@ def test_only_models_behind_the_changed_stream_run(run: Run) -> None:
         ("fct_daily_revenue", "success"),
         ("fct_order_items", "success"),
         ("fct_orders", "success"),
+        ("fct_revenue_by_currency", "success"),
         ("stg_shop__orders", "success"),
     ]
     assert run.result.failed == ()
@@ -157,6 +160,7 @@ def test_a_mart_is_touched_by_one_statement(run: Run) -> None:
     marts = [text for text in changes if re.search(r"\.marts\.\w+?(?<!__dbt_tmp)(?<!__candidate)( |$)", text)]
     assert [re.sub(r" \w+\.marts\.", " ", text) for text in sorted(marts)] == [
         "create or replace transient table fct_daily_revenue copy grants",
+        "create or replace transient table fct_revenue_by_currency copy grants",
         "merge into fct_order_items",
         "merge into fct_orders",
     ]
@@ -195,7 +199,11 @@ def test_a_table_that_fails_its_test_never_replaces_the_previous_one(
             "1 rows fail the test not_null_dim_products_is_deleted; the previous table stays",
         )
         after = snowflake.session.marts()
-        assert [name for name in before if after[name] != before[name]] == ["fct_daily_revenue", "fct_orders"]
+        assert [name for name in before if after[name] != before[name]] == [
+            "fct_daily_revenue",
+            "fct_orders",
+            "fct_revenue_by_currency",
+        ]
 
 
 def test_a_failing_model_keeps_its_table_and_what_is_behind_it_is_caught_up_later(

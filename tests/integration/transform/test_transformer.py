@@ -54,12 +54,22 @@ def _runs(pid: int) -> bool:
 def test_only_models_behind_the_changed_tables_run(transformer: DbtTransformer, warehouse: ShopWarehouse) -> None:
     everything = transformer.build()
     assert everything.failed == ()
-    assert len(_names(everything)) == 12
-    assert _names(transformer.build({"shop__products"})) == ["dim_products", "stg_shop__products"]
-    assert _names(transformer.build({"shop__payments"})) == ["fct_daily_revenue", "fct_orders", "stg_shop__payments"]
+    assert len(_names(everything)) == 16
+    assert _names(transformer.build({"shop__products"})) == [
+        "dim_products",
+        "fct_product_margins",
+        "stg_shop__products",
+    ]
+    assert _names(transformer.build({"shop__payments"})) == [
+        "fct_daily_revenue",
+        "fct_orders",
+        "fct_revenue_by_currency",
+        "stg_shop__payments",
+    ]
     assert _names(transformer.build({"shop__addresses", "shop__products"})) == [
         "dim_customers",
         "dim_products",
+        "fct_product_margins",
         "stg_shop__addresses",
         "stg_shop__products",
     ]
@@ -115,6 +125,7 @@ def test_a_failing_model_keeps_its_table_skips_what_is_behind_it_and_is_caught_u
         ("fct_order_items", "success", ""),
         ("fct_orders", "error", "Runtime Error, Conversion Error"),
         ("fct_daily_revenue", "skipped", ""),
+        ("fct_revenue_by_currency", "skipped", ""),
     ]
     after = warehouse.marts()
     assert (after["fct_orders"], after["fct_daily_revenue"]) == (before["fct_orders"], before["fct_daily_revenue"])
