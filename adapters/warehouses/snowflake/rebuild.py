@@ -23,6 +23,7 @@ from adapters.warehouses.replaying import PIECE_ROWS, Copy, replay
 from adapters.warehouses.snowflake import control, modes, sql
 from adapters.warehouses.snowflake.fencing import move
 from adapters.warehouses.snowflake.files import showing, shown
+from adapters.warehouses.snowflake.paging import Pages
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement, columns, quote, stored
@@ -46,7 +47,7 @@ def rebuild(
     to ``claimed`` first. Raises ``Fenced``.
     """
     refuse_keyless(target)
-    session, maker = sessions.get(), Maker(sessions.get())
+    session, maker = sessions.get(), Maker(sessions)
     if target.mode is Mode.APPEND:
         move(session, row, claimed)
         maker.ensure_staging(target)
@@ -106,13 +107,11 @@ class _Applier:
 
 
 def _pieces(session: Session, target: Target, piece_rows: int) -> Iterator[pa.Table]:
+    """The changelog in order. What another writer adds meanwhile does not matter: the fence is closed then."""
     layout = sql.changelog_columns(target.schema)
     schema = pa.schema([pa.field(column.name, column.type) for column in layout])
-    order = columns((LOAD, SEQUENCE))
-    query = f"SELECT {showing(layout)} FROM {sql.changelog(target)} ORDER BY {order}"
-    for batch in session.batches(Statement(query)):
-        for start in range(0, batch.num_rows, piece_rows):
-            yield shown(batch.slice(start, piece_rows), schema)
+    pages = Pages(showing(layout), sql.changelog(target), (LOAD, SEQUENCE), piece_rows)
+    return (shown(piece, schema) for piece in pages.read(session))
 
 
 def _show(session: Session, maker: Maker, row: Checkpoint, claimed: Checkpoint, target: Target) -> None:

@@ -101,7 +101,10 @@ class Session:
             return pa.Table.from_arrays([pa.nulls(0) for _ in names], names=names)
 
     def batches(self, statement: Statement) -> Iterator[pa.Table]:
-        """As ``query``, in pieces of bounded size; nothing else runs on the session meanwhile (P11)."""
+        """As ``query``, in parts of bounded size (P11), as the service cut them; other statements may run meanwhile.
+
+        Parts can be fetched for six hours: what may take longer is read by ``paging``.
+        """
         with self._run(statement) as cursor:
             yield from cursor.fetch_arrow_batches(force_microsecond_precision=True)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from adapters.warehouses.snowflake import control, sql
 from adapters.warehouses.snowflake.renames import rename_in_rows, renames_of
 from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement, literal, qualified, quote, stored
 from adapters.warehouses.snowflake.types import INSTANT, alters_in_place, column_type, is_document, sql_type
 from pipeline.domain import naming
@@ -41,10 +42,15 @@ _MARKS = {naming.STAGING: LOAD, naming.CHANGELOG: LOAD, naming.QUARANTINE: "quar
 
 @attrs.frozen
 class Maker:
-    """Makes and alters tables on a session; ``transient`` changelogs have no Fail-safe."""
+    """Makes and alters tables on the thread's session."""
 
-    session: Session
-    transient: bool = False
+    sessions: Sessions
+    session: Session = attrs.field(init=False, default=attrs.Factory(lambda self: self.sessions.get(), takes_self=True))
+
+    @property
+    def transient(self) -> bool:
+        """Whether changelogs have no Fail-safe."""
+        return self.sessions.options.transient_changelogs
 
     def migrate(self, migrations: Iterable[Migration]) -> None:
         """Carry out migrations, all checks first."""
@@ -59,7 +65,7 @@ class Maker:
             for change in migration.changes:
                 self._record(target, _phrase(change))  # first, or nobody would know that there is something to undo
                 self._alter(target, change)
-            rename_in_rows(self.session, target, renames_of(migration.changes))
+            rename_in_rows(self.sessions, target, renames_of(migration.changes))
             if target.mode is Mode.APPEND:
                 self.ensure_staging(target)
 

@@ -49,7 +49,7 @@ def undo(maker: Maker, targets: Iterable[Target]) -> None:
 
 def _undo(maker: Maker, target: Target) -> None:
     kept = _as_stored(target.schema)
-    undo_in_rows(maker.session, target)
+    undo_in_rows(maker.sessions, target)
     _undo_table(maker, naming.CHANGELOG, target, kept)
     if target.mode is Mode.APPEND:
         maker.ensure_staging(target)

@@ -256,7 +256,7 @@ class SnowflakeWarehouse:
         self._recorded[checkpoint.group] = Recorded(checkpoint)
 
     def _maker(self) -> Maker:
-        return Maker(self._sessions.get(), transient=self._options.transient_changelogs)
+        return Maker(self._sessions)
 
     def _run(self, statement: Statement) -> None:
         self._sessions.call(lambda session: session.execute(statement))

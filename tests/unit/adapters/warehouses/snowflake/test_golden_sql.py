@@ -14,16 +14,29 @@ import pyarrow as pa
 import pytest
 
 from adapters.warehouses.changerows import Stamp
-from adapters.warehouses.snowflake import audit, bookmarks, checkpoints, compare, control, modes, quarantine, sql
+from adapters.warehouses.snowflake import (
+    audit,
+    bookmarks,
+    checkpoints,
+    compare,
+    control,
+    modes,
+    quarantine,
+    renames,
+    sql,
+)
 from adapters.warehouses.snowflake.files import FORMAT_OPTIONS
 from adapters.warehouses.snowflake.keyrange import KeyRange
+from adapters.warehouses.snowflake.paging import Pages
 from adapters.warehouses.snowflake.statement import Statement
+from pipeline.domain.change import SEQUENCE
 from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.loading import Target, Truncation
 from pipeline.domain.position import Position
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
+from pipeline.domain.tables import LOAD
 
 GOLDEN = Path(__file__).parent / "golden_sql"
 SCHEMA = StreamSchema(
@@ -119,6 +132,16 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
             ),
         }.items()
     },
+    "renames": lambda: (
+        *(naming.pages(1000).statement(None) for naming in renames.namings(target())),
+        *(naming.pages(1000).statement((11, 7)) for naming in renames.namings(target())),
+        *(naming.write(FILE, (11, 12)) for naming in renames.namings(target())),
+        *(naming.write(FILE, (11, 12)) for naming in renames.namings(target(schema=KEYLESS))),
+    ),
+    "pages": lambda: [
+        Pages('"_CDC_LOAD", "_CDC_SEQUENCE", "ID"', sql.changelog(target()), (LOAD, SEQUENCE), 1000).statement(after)
+        for after in (None, (11, (5 << 46) + (1 << 44) + 7))
+    ],
     "compare": lambda: (
         compare.find_differences(target(), '"PIPELINE"."WANTED"', waiting='"PIPELINE"."WAITING"'),
         compare.count_compared(target(), '"PIPELINE"."WANTED"', waiting='"PIPELINE"."WAITING"'),
