@@ -1,0 +1,175 @@
+"""JSON lines: an object in each line, read block by block; a block with anything unusual in it line by line.
+
+Objects and arrays within become JSON texts with every digit kept. Members that no column is known for are kept apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+
+from adapters.sources.files.blocks import TEXT_CHARS, BadLine, Block
+from adapters.sources.files.content import Text, Unreadable, legible
+from adapters.sources.files.typewords import JSON, TEXT, UNKNOWN, Shape, unified
+from pipeline.domain.valuetext import one_array
+
+NOT_JSON = "text that is not JSON"
+NOT_OBJECT = "JSON that is not an object"
+
+#: A line may be so many blocks long.
+_MOST_BLOCKS = 8
+
+_BLANK = b" \t\r\n"
+_INTEGERS = 1 << 63
+
+
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def read_jsonl(text: Text, shapes: Mapping[str, Shape], *, keeps_extra: bool, block_bytes: int) -> Iterator[Block]:
+    """The file's rows with the columns of ``shapes``, by member name. Other members are ``extra``, or left out."""
+    reader = _Lines(shapes, keeps_extra=keeps_extra)
+    rest, line = b"", 1
+    while True:
+        piece = text.read(block_bytes)
+        data = rest + piece
+        cut = data.rfind(b"\n") + 1 if piece else len(data)
+        rest = data[cut:]
+        if cut:
+            yield reader.block(data[:cut], first_line=line, has_odd_bytes=text.has_odd_bytes)
+            line += data.count(b"\n", 0, cut)
+        if not piece:
+            return
+        if len(rest) > _MOST_BLOCKS * block_bytes:
+            raise Unreadable("line of more than eight blocks")
+
+
+def shapes_of(sample: bytes) -> dict[str, Shape]:
+    """The columns that whole lines show."""
+    found: dict[str, Shape] = {}
+    for line in sample.splitlines():
+        document = _document(line)
+        if isinstance(document, dict):
+            for name, value in document.items():
+                found[name] = unified(found.get(name, UNKNOWN), _shape_of(value))
+    return found
+
+
+class _Lines:
+    """Reads blocks of whole lines."""
+
+    def __init__(self, shapes: Mapping[str, Shape], *, keeps_extra: bool) -> None:
+        self._shapes = shapes
+        self._keeps_extra = keeps_extra
+        fast = {name: _read_as(shape) for name, shape in shapes.items()}
+        self._schema = pa.schema(list(fast.items())) if not any(shape.json for shape in shapes.values()) else None
+
+    def block(self, data: bytes, *, first_line: int, has_odd_bytes: bool) -> Block:
+        """The rows of some lines."""
+        if self._schema is not None and not has_odd_bytes:
+            found = self._at_once(data, first_line)
+            if found is not None:
+                return found
+        return self._one_by_one(data, first_line)
+
+    def _at_once(self, data: bytes, first_line: int) -> Block | None:
+        """What Arrow reads, if it reads it all, each line as a row."""
+        behavior = "error" if self._keeps_extra else "ignore"
+        try:
+            table = pa.json.read_json(
+                pa.BufferReader(data),
+                read_options=pa.json.ReadOptions(use_threads=True, block_size=max(len(data), 1)),
+                parse_options=pa.json.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior=behavior),
+            )
+        except pa.ArrowInvalid:
+            return None
+        count = data.count(b"\n") + (not data.endswith(b"\n"))
+        if table.num_rows != count:
+            return None
+        columns = {name: one_array(table[name]) for name in self._shapes}
+        return Block(columns, np.arange(first_line, first_line + count, dtype=np.int64))
+
+    def _one_by_one(self, data: bytes, first_line: int) -> Block:
+        lines: list[int] = []
+        bad: list[BadLine] = []
+        values: dict[str, list[str | None]] = {name: [] for name in self._shapes}
+        extra: list[str | None] = []
+        for number, line in enumerate(data.split(b"\n"), first_line):
+            if not line.strip(_BLANK):
+                continue
+            document = _document(line)
+            if not isinstance(document, dict):
+                reason = NOT_JSON if document is None else NOT_OBJECT
+                bad.append(BadLine(number, legible(line.decode(), limit=TEXT_CHARS), reason))
+                continue
+            lines.append(number)
+            for name, kept in values.items():
+                kept.append(_text(document.get(name)))
+            if self._keeps_extra:
+                others = {name: value for name, value in document.items() if name not in values}
+                extra.append(_written(others) if others else None)
+        return Block(
+            {name: pa.array(kept, pa.string()) for name, kept in values.items()},
+            np.array(lines, np.int64),
+            tuple(bad),
+            pa.array(extra, pa.string()) if self._keeps_extra else None,
+        )
+
+
+def _document(line: bytes) -> object:
+    """A line's document with numbers as written; None if it is none."""
+    try:
+        return (
+            json.loads(line, parse_float=_Number, parse_int=_Number, parse_constant=_refuse) if line.strip() else None
+        )
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(_word: str) -> None:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return _written(value)
+
+
+def _written(value: object) -> str:
+    """A document as text, its numbers as they were."""
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, dict):
+        members = (f"{json.dumps(name, ensure_ascii=False)}:{_written(item)}" for name, item in value.items())
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _shape_of(value: object) -> Shape:
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return Shape(pa.bool_())
+    if isinstance(value, _Number):
+        is_integer = not set(value) & set(".eE")
+        if is_integer:
+            return Shape(pa.int64()) if -_INTEGERS <= int(value) < _INTEGERS else TEXT
+        return Shape(pa.float64())
+    return TEXT if isinstance(value, str) else JSON
+
+
+def _read_as(shape: Shape) -> pa.DataType:
+    """The type that Arrow's reader takes for a column: numbers and truth values; of all else the text."""
+    kind = shape.type
+    is_plain = pa.types.is_int64(kind) or pa.types.is_float64(kind) or pa.types.is_boolean(kind)
+    return kind if is_plain else pa.string()

@@ -1,0 +1,221 @@
+"""One file as pieces of an extraction: its rows in the stream's columns, its bad lines, and its entry of the manifest.
+
+Which files are read, and in which order, is the extractor's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from adapters.sources.files.blocks import BadLine, Block
+from adapters.sources.files.casting import cast
+from adapters.sources.files.columns import Layout
+from adapters.sources.files.content import Unreadable
+from adapters.sources.files.formats import blocks_of
+from adapters.sources.files.lines import Lines
+from adapters.sources.files.manifest import FILE, Entry, Fate
+from adapters.sources.files.options import ReadOptions
+from adapters.sources.files.store import FileInfo, Store, Vanished
+from adapters.sources.polling.extractor import Rows
+from pipeline.domain.change import Misfit
+from pipeline.domain.schema import Column
+
+NO_KEY = "no value in a column of the key"
+#: The line of a file that is bad as a whole.
+WHOLE_FILE = 0
+
+_KEYS_AT_A_TIME = 100_000
+
+
+@attrs.frozen(eq=False)
+class _Read:
+    """A block with the bytes that were read for it; ``unreadable`` is the reason why the file ends with it."""
+
+    block: Block
+    byte_count: int
+    has_odd_bytes: bool = False
+    unreadable: str | None = None
+
+
+def read_file(
+    store: Store, info: FileInfo, options: ReadOptions, layout: Layout, *, entry: Entry | None
+) -> Iterator[Rows]:
+    """The pieces of a file that is new or changed; the last one has its entry, those before say that it is read in
+    part. ``entry`` is what was known of it.
+
+    Where rows are known by their lines, the last piece deletes the lines that are no more; of a file that turned bad
+    none is. In append mode a file that was broken off goes on behind what was loaded of it.
+    """
+    is_going_on = options.is_append and entry is not None and entry.fate is Fate.PARTIAL
+    loaded = entry.lines if is_going_on and entry is not None and entry.evidence == info.evidence else Lines()
+    known = entry.lines if entry is not None else Lines()
+    seen = loaded
+    try:
+        for read, is_last in _with_last(_blocks(store, info, options, layout)):
+            block = _behind(read.block, loaded.highest) if loaded.runs else read.block
+            table, misfits = rows_of(block, info, options, layout, has_odd_bytes=read.has_odd_bytes)
+            seen = seen | Lines.of(np.sort(np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64)))
+            rows = Rows(table, misfits, byte_count=read.byte_count)
+            if not is_last:
+                partial = Entry(info.evidence, known | seen, Fate.PARTIAL)
+                rows = attrs.evolve(rows, bookmarks={FILE + info.path: partial.encode()})
+                yield rows
+                continue
+            yield from _ending(
+                rows, _last_entry(store, info, known, seen, read), options, layout, known=known, info=info
+            )
+    except Vanished:  # told of as gone by the next listing
+        return
+
+
+def is_readable(store: Store, info: FileInfo, options: ReadOptions, layout: Layout) -> bool:
+    """Whether the file can be read to its end."""
+    try:
+        return all(read.unreadable is None for read in _blocks(store, info, options, layout))
+    except Vanished:
+        return False
+
+
+def forget_file(path: str, entry: Entry, layout: Layout, *, deletes: bool) -> Iterator[Rows]:
+    """The pieces that forget a file that is gone, deleting its lines if ``deletes``."""
+    nothing = layout.schema.arrow().empty_table()
+    lines = entry.lines if deletes else Lines()
+    for numbers in lines.numbers(at_most=_KEYS_AT_A_TIME):
+        yield Rows(nothing, deleted=_keys(path, numbers, layout))
+    yield Rows(nothing, bookmarks={FILE + path: None})
+
+
+def rows_of(
+    block: Block, info: FileInfo, options: ReadOptions, layout: Layout, *, has_odd_bytes: bool = False
+) -> tuple[pa.Table, tuple[Misfit, ...]]:
+    """The rows of a block in the stream's columns, its bad lines at the end, and what did not fit."""
+    count, bad_count = len(block.lines), len(block.bad)
+    parts = options.pattern.parts(info.path) or {}
+    arrays: dict[str, pa.Array] = {}
+    misfits: list[Misfit] = []
+
+    def take(column: Column, values: pa.Array | None) -> None:
+        array = pa.nulls(count, column.type)
+        if values is not None:
+            array, unfit = cast(column, values, has_odd_bytes=has_odd_bytes)
+            misfits.extend(Misfit(column.name, pa.array(rows), texts, reason) for rows, texts, reason in unfit)
+        arrays[column.name] = array if not bad_count else pa.concat_arrays([array, pa.nulls(bad_count, column.type)])
+
+    for name, column in layout.data.items():
+        take(column, block.columns.get(name))
+    for name, column in layout.parts.items():
+        take(column, pa.repeat(parts.get(name, ""), count))
+    if layout.extra is not None:
+        take(layout.extra, block.extra)
+    if layout.file is not None:
+        arrays[layout.file.name] = pa.repeat(info.path, count + bad_count)
+    if layout.line is not None:
+        arrays[layout.line.name] = pa.array(np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64))
+    misfits += _without_key(arrays, misfits, options, layout, count=count)
+    misfits += _of_bad_lines(block.bad, info, layout, first=count)
+    return pa.Table.from_arrays([arrays[name] for name in layout.schema.names], schema=layout.schema.arrow()), tuple(
+        misfits
+    )
+
+
+def _blocks(store: Store, info: FileInfo, options: ReadOptions, layout: Layout) -> Iterator[_Read]:
+    """The blocks of a file, at least one; one that cannot be read on ends with what is wrong."""
+    with store.open(info.path) as file:
+        read_bytes, last = 0, 0
+        try:
+            with blocks_of(file, info.path, options, shapes=layout.shapes) as (blocks, text):
+                for block in blocks:
+                    last = max(last, int(block.lines[-1]) if len(block.lines) else 0)
+                    has_odd_bytes = text is not None and text.has_odd_bytes
+                    yield _Read(block, file.byte_count - read_bytes, has_odd_bytes)
+                    read_bytes = file.byte_count
+        except Unreadable as error:
+            bad = BadLine(WHOLE_FILE, info.path, error.reason)
+            yield _Read(_nothing(bad), file.byte_count - read_bytes, unreadable=error.reason)
+            return
+        yield _Read(_nothing(), file.byte_count - read_bytes)
+
+
+def _nothing(*bad: BadLine) -> Block:
+    return Block({}, np.empty(0, np.int64), bad)
+
+
+def _last_entry(store: Store, info: FileInfo, known: Lines, seen: Lines, read: _Read) -> Entry:
+    """What to remember of a file that was read to its end; one that changed meanwhile is read once more."""
+    now = store.state(info)
+    if now is None or now.evidence != info.evidence:
+        return Entry(info.evidence, known | seen, Fate.PARTIAL)
+    return Entry(info.evidence, known | seen, Fate.BAD) if read.unreadable else Entry(info.evidence, seen)
+
+
+def _ending(
+    rows: Rows, entry: Entry, options: ReadOptions, layout: Layout, *, known: Lines, info: FileInfo
+) -> Iterator[Rows]:
+    """The last piece, after the deletion of surplus lines where these are many."""
+    surplus = known.minus(entry.lines) if options.has_line_key and entry.fate is Fate.LOADED else Lines()
+    bookmarks = {FILE + info.path: entry.encode()}
+    nothing = layout.schema.arrow().empty_table()
+    for numbers in surplus.numbers(at_most=_KEYS_AT_A_TIME):
+        yield Rows(nothing, deleted=_keys(info.path, numbers, layout))
+    yield attrs.evolve(rows, bookmarks=bookmarks)
+
+
+def _keys(path: str, numbers: np.ndarray, layout: Layout) -> pa.Table:
+    assert layout.file is not None and layout.line is not None  # noqa: S101, PT018 - they are the key
+    return pa.table({layout.file.name: pa.repeat(path, len(numbers)), layout.line.name: pa.array(numbers)})
+
+
+def _behind(block: Block, line: int) -> Block:
+    """What of a block comes after a line."""
+    after = block.lines > line
+    mask = pa.array(after)
+    return Block(
+        {name: values.filter(mask) for name, values in block.columns.items()},
+        block.lines[after],
+        tuple(bad for bad in block.bad if bad.line > line or bad.line == WHOLE_FILE),
+        None if block.extra is None else block.extra.filter(mask),
+    )
+
+
+def _without_key(
+    arrays: dict[str, pa.Array], misfits: Sequence[Misfit], options: ReadOptions, layout: Layout, *, count: int
+) -> list[Misfit]:
+    """Rows of a declared key that lack a part of it: they could not be told apart."""
+    found = []
+    for name in layout.schema.key if options.key else ():
+        missing = np.flatnonzero(pc.is_null(arrays[name].slice(0, count)).to_numpy(zero_copy_only=False))
+        told = [misfit.rows.to_numpy() for misfit in misfits if misfit.column == name]
+        missing = np.setdiff1d(missing, np.concatenate(told)) if told else missing
+        if len(missing):
+            found.append(Misfit(name, pa.array(missing), pa.array([""] * len(missing), pa.string()), NO_KEY))
+    return found
+
+
+def _of_bad_lines(bad: Sequence[BadLine], info: FileInfo, layout: Layout, *, first: int) -> list[Misfit]:
+    has_place = layout.file is not None and layout.line is not None
+    found = []
+    for reason in dict.fromkeys(line.reason for line in bad):
+        numbers = [number for number, line in enumerate(bad) if line.reason == reason]
+        texts = [bad[n].text if has_place else f"{info.path}, line {bad[n].line}: {bad[n].text}" for n in numbers]
+        rows = pa.array([first + number for number in numbers], pa.int64())
+        found.append(Misfit(layout.marked, rows, pa.array(texts, pa.string()), reason))
+    return found
+
+
+def _with_last(reads: Iterator[_Read]) -> Iterator[tuple[_Read, bool]]:
+    """Each with whether it is the last; an empty one at the end joins the one before it."""
+    before: _Read | None = None
+    for read in reads:
+        if before is not None:
+            is_empty = not len(read.block.lines) and not read.block.bad
+            if is_empty and read.unreadable is None:
+                continue
+            yield before, False
+        before = read
+    if before is not None:
+        yield before, True
