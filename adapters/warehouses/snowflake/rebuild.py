@@ -32,7 +32,7 @@ from adapters.warehouses.snowflake.tables import Maker, refuse_keyless
 from adapters.warehouses.snowflake.uploading import Uploads
 from pipeline.domain import naming
 from pipeline.domain.change import SEQUENCE
-from pipeline.domain.checkpoint import Checkpoint
+from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.loading import Target, Truncation
 from pipeline.domain.stream import Mode
@@ -64,13 +64,13 @@ def rebuild(
         session.execute(Statement(f"DROP TABLE IF EXISTS {work}"))
 
 
-def unfinished(session: Session, group: str) -> tuple[Target, ...]:
-    """The streams of a group whose staging tables are not what the recorded mode needs: a rebuild was interrupted."""
+def unfinished(session: Session, states: Iterable[StreamState]) -> tuple[Target, ...]:
+    """Of recorded states those whose staging table is not what the mode needs: a rebuild was interrupted."""
     names = session.named_rows(Statement(f"SHOW OBJECTS IN SCHEMA {quote(naming.STAGING)}"))
     kinds = {str(row["name"]): str(row["kind"]) for row in names}
     return tuple(
         target_of(state)
-        for state in control.read_states(session, group).values()
+        for state in states
         if kinds.get(stored(state.table)) != ("VIEW" if state.mode is Mode.APPEND else "TABLE")
     )
 

@@ -21,22 +21,19 @@ from pipeline.domain.loading import Target
 from pipeline.domain.renaming import undone
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import Mode
-from pipeline.ports.warehouse import target_of
 
 
-def unrecorded(session: Session, group: str) -> tuple[Target, ...]:
-    """The streams of a group, as recorded, whose tables a migration after that has changed."""
+def unrecorded(session: Session, group: str) -> tuple[str, ...]:
+    """The streams of a group whose tables a migration after their recorded state has changed."""
     query = f"""SELECT DISTINCT s.{quote("stream")} FROM {control.own("streams")} AS s
 JOIN {control.own("migrations")} AS m ON m.{quote("table_name")} = s.{quote("table_name")}
     AND m.{quote("schema_version")} > s.{quote("schema_version")}
 WHERE s.{control.is_of(group)}"""
-    found = [stream for (stream,) in session.rows(Statement(query))]
-    states = control.read_states(session, group) if found else {}
-    return tuple(target_of(states[group, stream]) for stream in found)
+    return tuple(stream for (stream,) in session.rows(Statement(query)))
 
 
 def undo(maker: Maker, targets: Iterable[Target]) -> None:
-    """Bring the tables of streams back to their recorded schema; nobody else may be about to load into them.
+    """Bring the tables of streams back to the targets' schema, as recorded; nobody else may be about to load into them.
 
     Nothing was loaded into columns that only such a migration knows: they are dropped.
     """

@@ -5,7 +5,7 @@ The SQL is in ``sql``, ``modes`` and ``control``, a load's transaction in ``load
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import pyarrow as pa
@@ -43,7 +43,7 @@ from pipeline.domain.limits import ValueLimits
 from pipeline.domain.loading import Migration, Target
 from pipeline.domain.quarantine import Waiting
 from pipeline.domain.tables import CURRENT, DELETED, QUARANTINE_TABLE_SCHEMA, staging_schema
-from pipeline.ports.warehouse import Comparison
+from pipeline.ports.warehouse import Comparison, target_of
 
 _Result = TypeVar("_Result")
 
@@ -78,8 +78,9 @@ class SnowflakeWarehouse:
         self._sessions.call(control.create_missing)
         recorded = self._read_checkpoint(group)
         if recorded is not None:
-            present = self._undo_unrecorded(recorded.newest)
-            for target in rebuild.unfinished(self._sessions.get(), group):
+            states = self.states(group)  # neither step changes what is recorded
+            present = self._undo_unrecorded(recorded.newest, states)
+            for target in rebuild.unfinished(self._sessions.get(), states.values()):
                 present = self.rebuild(present, target)
         uploading.sweep(self._sessions.get())
         workfolders.sweep(self._options.work_folder)
@@ -238,14 +239,17 @@ class SnowflakeWarehouse:
     def _recorded(self) -> dict[str, Recorded]:
         return self._known.recorded
 
-    def _undo_unrecorded(self, previous: Checkpoint) -> Checkpoint:
-        """Undo migrations of the group, its checkpoint claimed first; the present checkpoint."""
+    def _undo_unrecorded(self, previous: Checkpoint, states: Mapping[str, StreamState] | None = None) -> Checkpoint:
+        """Undo migrations of the group, its checkpoint claimed first; the present checkpoint. ``states`` are what is
+        recorded, where that was read already.
+        """
         maker = self._maker()
-        targets = unrecorded(maker.session, previous.group)
-        if not targets:
+        streams = unrecorded(maker.session, previous.group)
+        if not streams:
             return previous
         self._move(previous, previous.claimed())
-        undo(maker, targets)
+        recorded = self.states(previous.group) if states is None else states
+        undo(maker, [target_of(recorded[stream]) for stream in streams])
         return previous.claimed()
 
     def _move(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
 
 from adapters.warehouses.snowflake import build
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
+from pipeline.domain.loading import AddColumn, Migration
+from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
-from tests.conformance.warehouse_ground import FIRST, GROUP, create, following, load, target_for
+from tests.conformance.warehouse_ground import FIRST, GROUP, PEOPLE, create, following, load, target_for
 from tests.support.emulator import Emulator
 from tests.support.told import Log
 
@@ -79,3 +82,17 @@ def test_an_idle_checkpoint_and_reading_it_again_run_no_statement_that_needs_a_w
     assert [text for text in others if not text.startswith("SELECT")] == []
     # What is read has one text as long as the row stands: metadata or the result cache answers.
     assert set(others) <= {seen.text for seen in emulator.seen(database)[:before]}
+
+
+def test_a_start_reads_and_decodes_the_recorded_states_once_even_where_it_undoes_a_migration(
+    warehouse: SnowflakeWarehouse, emulator: Emulator, database: str
+) -> None:
+    checkpoint = load(warehouse, create(warehouse, target_for()), [Log().insert(id=1, name="a")])
+    note = Column("note", pa.string())
+    after = target_for(schema=StreamSchema([*PEOPLE.columns, note], key=("id",)), version=2)
+    warehouse.migrate(checkpoint, [Migration(after, PEOPLE, (AddColumn(note),))])
+    before = len(emulator.seen(database))
+    warehouse.setup(GROUP)
+    sent = [seen.text for seen in emulator.seen(database)[before:]]
+    assert sum('"ARROW_SCHEMA"' in text for text in sent) == 1
+    assert any("DROP COLUMN" in text for text in sent)
