@@ -116,7 +116,7 @@ def preview_table(result: Preview) -> RenderableType:
     columns = _table("column", "type", "key")
     for column in result.schema.columns:
         kind = "json" if column.json else str(column.type)
-        columns.add_row(column.name, kind, "key" if column.name in result.schema.key else "")
+        columns.add_row(Text(column.name), Text(kind), "key" if column.name in result.schema.key else "")
     rows = _table(*(column.name for column in result.schema.columns))
     for row in result.rows.to_pylist():
         rows.add_row(*(Text("" if value is None else _short(str(value))) for value in row.values()))
@@ -199,8 +199,19 @@ def dags_table(told: Iterable[Mapping[str, Any]]) -> RenderableType:
     for dag in told:
         run = dag["latest"] or {}
         moments = [str(run.get(name) or "")[:19].replace("T", " ") for name in ("started_at", "ended_at")]
-        schedule = "paused" if dag["paused"] else dag["schedule"] or "by hand"
+        missing = ", ".join(dag["missing_pools"])
+        waits = f"no pool {missing}" if missing else dag["schedule"] or "by hand"
+        schedule = "paused" if dag["paused"] else waits
         table.add_row(dag["pipeline"], schedule, run.get("run", "none yet"), _state(run.get("state")), *moments)
+    return table
+
+
+def pools_table(told: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """The pools that pipelines name."""
+    table = _table("pool", "state", "pipelines")
+    for pool in told:
+        state = "made" if pool["made"] else "was there"
+        table.add_row(pool["pool"], state, ", ".join(pool["pipelines"]))
     return table
 
 

@@ -26,7 +26,7 @@ class Workforce:
     def __init__(self, dsn: str, *, rate_per_s: float) -> None:
         self.committed_count = 0
         self._dsn = dsn
-        self._rate_per_s = rate_per_s
+        self.rate_per_s = rate_per_s
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -37,7 +37,7 @@ class Workforce:
     def start(self) -> None:
         """Begin to commit transactions."""
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter runs this module
-            [sys.executable, "-m", "entrypoints.demo.workforce", str(self._rate_per_s)],
+            [sys.executable, "-m", "entrypoints.demo.workforce", str(self.rate_per_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
