@@ -22,7 +22,10 @@ class Kind:
 
 
 SOURCES: dict[str, Kind] = {
+    "files": Kind("adapters.sources.files"),
     "postgres": Kind("adapters.sources.postgres", has_log=True),
+    "rest": Kind("adapters.sources.rest", extra="rest"),
+    "sql": Kind("adapters.sources.sql", extra="sql"),
 }
 
 WAREHOUSES: dict[str, Kind] = {

@@ -1,0 +1,314 @@
+"""A SQL database as an ``Extractor``: what each way of detecting changes reads, and in which order.
+
+How SQL is written and rows become Arrow is the dialects' affair; what changed is told by ``adapters.sources.polling``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import attrs
+import pyarrow as pa
+
+from adapters.sources.polling.cursor import SINCE, values_of
+from adapters.sources.polling.extractor import Extraction, Kind, Rows
+from adapters.sources.sql.cursors import cursor_columns, until_of, window_of
+from adapters.sources.sql.database import Database, Described, Fetched, Select, Selected, View
+from adapters.sources.sql.digest import RowsDigest
+from adapters.sources.sql.discovery import discover
+from adapters.sources.sql.inspecting import inspect
+from adapters.sources.sql.marks import mark
+from adapters.sources.sql.reading import Detect, Reading, reading_of
+from adapters.sources.sql.rowkeys import ROW_KEY, RowKeys
+from adapters.sources.sql.spool import RowSpool
+from pipeline.domain.errors import SourceRejected
+from pipeline.domain.finding import Finding
+from pipeline.domain.naming import column_names
+from pipeline.domain.schema import Column, StreamSchema
+from pipeline.domain.stream import StreamSpec
+from pipeline.ports.source import Relation
+
+#: Bookmarks: what the columns and what the key were, when keys were compared last, and the digest of all rows.
+COLUMNS, KEY, COMPARED, DIGEST = "columns", "key", "compared", "digest"
+
+
+@attrs.frozen(eq=False)
+class _Stream:
+    """A stream as it was described last. ``cursor`` and ``key_columns`` are selected columns; ``made_key`` tells that
+    its key is made from whole rows.
+    """
+
+    described: Described
+    schema: StreamSchema
+    cursor: tuple[Selected, ...]
+    key_columns: tuple[Selected, ...]
+    made_key: bool
+
+    @property
+    def reading(self) -> Reading:
+        return self.described.reading
+
+    def columns_digest(self) -> str:
+        """Changes with the columns, their types and the cursor."""
+        return _digest([[c.name, str(c.type), c.json] for c in self.schema.columns], self.reading.cursor)
+
+    def key_digest(self) -> str:
+        """Changes with what rows are told apart by, and with what is remembered of them."""
+        made = self.columns_digest() if self.made_key else ""
+        return _digest(self.schema.key, made, self.reading.detect.value, self.reading.finds_deletes)
+
+
+class SqlExtractor:
+    """See ``adapters.sources.polling.extractor.Extractor``."""
+
+    def __init__(self, name: str, database: Database, *, poll_s: float) -> None:
+        self._name = name
+        self._database = database
+        self._poll_s = poll_s
+        self._streams: dict[str, _Stream] = {}
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self._name
+
+    @property
+    def poll_s(self) -> float:
+        """Seconds between two looks."""
+        return self._poll_s
+
+    def discover(self) -> tuple[Relation, ...]:
+        """Tables and views that the user sees."""
+        return discover(self._database)
+
+    def inspect(self, stream: StreamSpec) -> tuple[Finding, ...]:
+        """What would stop or harm reading the stream."""
+        return inspect(self._database, stream, where=self._where(stream), schema=lambda: self.schema(stream))
+
+    def schema(self, stream: StreamSpec) -> StreamSchema:
+        """The columns as they are now; raises ``SourceRejected`` and ``ConfigError`` for what cannot be read so."""
+        reading = reading_of(stream)
+        described = self._database.describe(reading, exclude=stream.exclude)
+        self._streams[stream.name] = self._stream(stream, described)
+        return self._streams[stream.name].schema
+
+    def estimate(self, stream: StreamSpec) -> int | None:
+        """The database's guess."""
+        reading = reading_of(stream)
+        return None if reading.query else self._database.estimate(self._database.name_of(reading.relation))
+
+    def has_unique_keys(self, stream: StreamSpec) -> bool:
+        """Primary keys, and keys made here, are unique; of a key that somebody named nothing is known."""
+        known = self._known(stream)
+        return known.made_key or sorted(known.described.key) == sorted(
+            selected.column.source_name for selected in known.key_columns
+        )
+
+    def max_vanished(self, stream: StreamSpec) -> float:
+        """As configured."""
+        return reading_of(stream).max_vanished
+
+    def extract(
+        self, stream: StreamSpec, schema: StreamSchema, bookmarks: Mapping[str, str], *, limit: int | None = None
+    ) -> Extraction:
+        """Read as the stream's ``read`` says."""
+        known = self._known(stream, schema)
+        view = self._database.view()
+        try:
+            if limit is not None:
+                select = Select(known.described, known.described.columns, limit=limit)
+                return Extraction(Kind.CHANGES, self._rows(view, known, select, is_last=True))
+            if known.reading.detect is Detect.REFRESH:
+                return self._refresh(view, known, bookmarks)
+            if known.reading.detect is Detect.CURSOR and not _is_other(KEY, known.key_digest(), bookmarks):
+                return self._by_cursor(view, known, bookmarks, where=self._where(stream))
+            return self._by_hash(view, known, bookmarks)
+        except BaseException:
+            view.close()
+            raise
+
+    def mark(self, stream: StreamSpec) -> str | None:
+        """What the database counts, where it counts anything cheaply."""
+        return mark(self._database, reading_of(stream))
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._database.close()
+
+    def _stream(self, spec: StreamSpec, described: Described) -> _Stream:
+        where = self._where(spec)
+        reading = described.reading
+        names = reading.key or described.key
+        key = tuple(_key_column(described, name, where=where) for name in names)
+        if not described.columns:
+            raise SourceRejected("no column is left to read", where=where, hint="Exclude fewer of them.")
+        if reading.finds_deletes and not key:
+            raise SourceRejected(
+                "deletes cannot be found by keys, since there is no key",
+                where=where,
+                hint="Name key columns in read.key, or take detect: hash.",
+                case="key",
+            )
+        columns = [selected.column for selected in described.columns]
+        if not key:
+            columns.append(_row_key(columns))
+        schema = StreamSchema(tuple(columns), tuple(s.column.name for s in key) or (columns[-1].name,))
+        cursor = cursor_columns(described, where=where, compares_texts=self._database.compares_texts)
+        stream = _Stream(described, schema, cursor, key, made_key=not key)
+        if cursor:
+            until_of(cursor, reading, now=datetime.now(UTC))
+            window_of(cursor, reading, now=datetime.now(UTC), where=where)
+        return stream
+
+    def _known(self, spec: StreamSpec, schema: StreamSchema | None = None) -> _Stream:
+        known = self._streams.get(spec.name)
+        if known is None or known.reading != reading_of(spec) or (schema is not None and known.schema != schema):
+            self.schema(spec)
+            known = self._streams[spec.name]
+        return known
+
+    def _by_cursor(self, view: View, known: _Stream, bookmarks: Mapping[str, str], *, where: str) -> Extraction:
+        now = view.now()
+        window = window_of(known.cursor, known.reading, now=now, where=where)
+        width = len(window.columns)
+        select = Select(
+            known.described,
+            known.described.columns,
+            until=until_of(known.cursor, known.reading, now=now),
+            order=known.cursor,
+        )
+        since = values_of(bookmarks.get(SINCE), [selected.column.type for selected in known.cursor[:width]])
+        if since and not _is_other(COLUMNS, known.columns_digest(), bookmarks):
+            select = attrs.evolve(select, since=tuple(zip(known.cursor, since, strict=False)))
+        if not select.since or not _any_rows(view, select, known.cursor[0]):
+            # What was highest is gone: nobody knows what else went back, as when a database is restored.
+            select = attrs.evolve(select, since=(), order=())
+        window = attrs.evolve(window, is_ordered=bool(select.since), is_anew=not select.since)
+        is_due = known.reading.finds_deletes and _is_due(bookmarks, known.reading.every_s, now=now)
+        return Extraction(
+            Kind.CHANGES,
+            self._rows(view, known, select, bookmarks=_shape(known), is_last=not is_due),
+            window=window,
+            all_keys=_keys(view, known) if is_due else None,
+            compared={COMPARED: now.isoformat()} if is_due else {},
+            remembers=known.reading.finds_deletes,
+        )
+
+    def _by_hash(self, view: View, known: _Stream, bookmarks: Mapping[str, str]) -> Extraction:
+        """All rows; where what they are told apart by has changed, none can be compared: then all take the place of
+        those before.
+        """
+        select = Select(known.described, known.described.columns)
+        is_other = _is_other(KEY, known.key_digest(), bookmarks)
+        told = {**_shape(known), SINCE: None} if is_other else _shape(known)
+        rows = self._rows(view, known, select, bookmarks=told, is_last=True)
+        return Extraction(Kind.REPLACEMENT if is_other else Kind.IMAGE, rows, remembers=is_other)
+
+    def _refresh(self, view: View, known: _Stream, bookmarks: Mapping[str, str]) -> Extraction:
+        """All rows, put aside until it is known whether any of them changed."""
+        spool, digest = RowSpool(), RowsDigest()
+        for piece in view.read(Select(known.described, known.described.columns)):
+            spool.add(piece)
+            digest.add(piece)
+        view.close()
+        told = f"{digest.text()}:{known.key_digest()}:{known.columns_digest()}"
+        if bookmarks.get(DIGEST) == told:
+            return Extraction(Kind.CHANGES, iter(()))
+        keys = RowKeys()
+
+        def rows() -> Iterator[Rows]:
+            for piece in spool.read():
+                yield Rows(_keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
+            yield Rows(known.schema.arrow().empty_table(), bookmarks={DIGEST: told, **_shape(known)})
+
+        return Extraction(Kind.REPLACEMENT, rows())
+
+    def _rows(
+        self,
+        view: View,
+        known: _Stream,
+        select: Select,
+        *,
+        is_last: bool,
+        bookmarks: Mapping[str, str | None] | None = None,
+    ) -> Iterator[Rows]:
+        """The rows of a view, which is closed behind them if ``is_last``, and in any case if they are not wanted."""
+        keys = RowKeys()
+        try:
+            for piece in view.read(select):
+                yield Rows(_keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
+            if bookmarks:
+                yield Rows(known.schema.arrow().empty_table(), bookmarks=bookmarks)
+        except BaseException:
+            view.close()
+            raise
+        if is_last:
+            view.close()
+
+    def _where(self, spec: StreamSpec) -> str:
+        return f"source {self._name}, stream {spec.name}"
+
+
+def _key_column(described: Described, name: str, *, where: str) -> Selected:
+    try:
+        return described.selected(name)
+    except KeyError:
+        raise SourceRejected(
+            f"the key column {name} is not among the stream's columns",
+            where=where,
+            hint="Name other columns in read.key, or exclude fewer.",
+            case="key",
+        ) from None
+
+
+def _row_key(columns: list[Column]) -> Column:
+    names = list(column_names([*(column.name for column in columns), ROW_KEY]).values())
+    taken = {column.name for column in columns}
+    name = names[-1] if names[-1] not in taken else f"{ROW_KEY}_made"
+    return Column(name, pa.string(), nullable=False, source_type="made from the whole row")
+
+
+def _keyed(known: _Stream, piece: Fetched, keys: RowKeys) -> pa.Table:
+    if not known.made_key:
+        return piece.table
+    return piece.table.append_column(known.schema.key[0], keys.of(piece.table, piece.misfits))
+
+
+def _keys(view: View, known: _Stream) -> Callable[[], Iterator[pa.Table]]:
+    def read() -> Iterator[pa.Table]:
+        try:
+            for piece in view.read(Select(known.described, known.key_columns)):
+                yield piece.table
+        finally:
+            view.close()
+
+    return read
+
+
+def _any_rows(view: View, select: Select, column: Selected) -> bool:
+    """Whether there is any row where the last look ended."""
+    wanted = attrs.evolve(select, columns=(column,), until=None, order=(), with_nulls=False, limit=1)
+    return any(piece.table.num_rows for piece in view.read(wanted))
+
+
+def _is_due(bookmarks: Mapping[str, str], every_s: float, *, now: datetime) -> bool:
+    try:
+        last = datetime.fromisoformat(bookmarks[COMPARED])
+    except (KeyError, ValueError):
+        return True
+    return not 0 <= (now - last).total_seconds() < every_s
+
+
+def _is_other(name: str, told: str, bookmarks: Mapping[str, str]) -> bool:
+    return bookmarks.get(name, told) != told
+
+
+def _shape(known: _Stream) -> dict[str, str | None]:
+    return {COLUMNS: known.columns_digest(), KEY: known.key_digest()}
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
