@@ -247,8 +247,12 @@ class _Reader:
         return SystemSpec(kind, name or kind, options=options(given, against))
 
     def _located(self, value: object, *, form: str | None) -> object:
-        """Paths from the home folder; a dbt project that is not there is the one that ships with the package."""
-        if form not in {"path", "project"} or not isinstance(value, str):
+        """Paths from the home folder; a dbt project that is not there is the one that ships with the package. A
+        location may be a URL too.
+        """
+        if form not in {"path", "project", "location"} or not isinstance(value, str):
+            return value
+        if form == "location" and "://" in value:
             return value
         path = self._settings.home / value
         packaged = packaged_folder("dbt")
