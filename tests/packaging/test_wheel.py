@@ -112,8 +112,13 @@ def test_the_configuration_that_ships_is_used_and_checked(python: Path, tmp_path
     assert str(tmp_path / "var/demo/shop.duckdb") in result["warehouse"]
     done = run(python, "-m", "entrypoints.cli", "run", "shop", "--json", cwd=tmp_path)
     assert done.returncode == 2
-    [problem] = json.loads(done.stdout)["error"]["facts"]["problems"]
-    assert (problem["key"], problem["what"]) == ("source.dsn", "the environment variable SHOP_DSN is not set")
+    problems = json.loads(done.stdout)["error"]["facts"]["problems"]
+    assert [(problem["key"], problem["what"].rpartition("variable ")[2]) for problem in problems] == [
+        ("sources.shop.dsn", "SHOP_DSN is not set"),
+        ("sources.fx.url", "SHOP_RATES_URL is not set"),
+        ("sources.fx.auth.api_key", "SHOP_RATES_KEY is not set"),
+        ("sources.suppliers.url", "SHOP_PRICES is not set"),
+    ]
 
 
 def test_a_folder_of_ones_own_is_preferred(python: Path, tmp_path: Path) -> None:

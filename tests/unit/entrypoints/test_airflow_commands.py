@@ -20,7 +20,9 @@ RUN = {
     "end_date": None,
     "run_type": "manual",
 }
-DAGS = {"dags": [{"dag_id": "crm", "is_paused": False, "timetable_summary": "@hourly"}]}
+CRM = {"dag_id": "crm", "is_paused": False, "timetable_summary": "@hourly"}
+DAGS = {"dags": [CRM], "total_entries": 1}
+POOLS = {"pools": [{"name": "default_pool"}, {"name": "crm_file"}], "total_entries": 2}
 
 
 class Api:
@@ -30,6 +32,10 @@ class Api:
         self.answers: dict[str, Any] = {
             "POST /auth/token": {"access_token": "a-token-canary"},
             "GET /api/v2/dags": DAGS,
+            "GET /api/v2/dags/crm": CRM,
+            "GET /api/v2/dags/crm/tasks": {"tasks": [{"pool": "crm_file"}, {"pool": "default_pool"}]},
+            "GET /api/v2/pools": POOLS,
+            "POST /api/v2/pools": {},
             "POST /api/v2/dags/crm/dagRuns": RUN,
             "GET /api/v2/dags/crm/dagRuns": {"dag_runs": [RUN]},
             "GET /api/v2/dags/crm/dagRuns/manual__1": RUN,
@@ -38,7 +44,8 @@ class Api:
                     {"task_id": "load", "state": "failed", "try_number": 2, "duration": 1.5, "start_date": "2026"},
                     {"task_id": "decide", "state": "success", "try_number": 1, "duration": 0.5, "start_date": "2025"},
                     {"task_id": "check", "state": None, "try_number": 0, "duration": None, "start_date": None},
-                ]
+                ],
+                "total_entries": 3,
             },
         }
         self.requests: list[tuple[str, Any, str | None]] = []
@@ -91,18 +98,65 @@ def url() -> str:
 
 
 def test_a_run_is_started_with_its_params(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["airflow", "trigger", "crm", "--resync", "people", "--full-refresh", "--json"])
+    window = ["--window", "2026-01-31", "2026-02-01T12:00:00"]
+    status = main(["airflow", "trigger", "crm", "--resync", "people", "--full-refresh", *window, "--json"])
     told = json.loads(capsys.readouterr().out)
     assert status == 0
     assert (told["run"], told["state"], told["url"]) == ("manual__1", "queued", f"{url()}/dags/crm/runs/manual__1")
-    assert api.requests[:2] == [
+    conf = {
+        "full_refresh": True,
+        "resync": ["people"],
+        "window_from": "2026-01-31T00:00:00+00:00",
+        "window_to": "2026-02-01T12:00:00+00:00",
+    }
+    assert [request for request in api.requests if request[0].startswith("POST")] == [
         ("POST /auth/token", {"username": "admin", "password": "a-password-canary"}, None),
-        (
-            "POST /api/v2/dags/crm/dagRuns",
-            {"logical_date": None, "conf": {"full_refresh": True, "resync": ["people"]}},
-            "Bearer a-token-canary",
-        ),
+        ("POST /api/v2/dags/crm/dagRuns", {"logical_date": None, "conf": conf}, "Bearer a-token-canary"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer", "message"),
+    [
+        ("GET /api/v2/dags/crm", {**CRM, "is_paused": True}, "its DAG is paused, so that a run would not start"),
+        (
+            "GET /api/v2/pools",
+            {"pools": POOLS["pools"][:1], "total_entries": 1},
+            "there is no pool called crm_file, so that a run would not start\n"
+            "Make it: python -m entrypoints.cli airflow pools crm\n",
+        ),
+    ],
+)
+def test_a_run_that_would_never_start_is_refused(
+    api: Api, capsys: pytest.CaptureFixture[str], request_: str, answer: dict[str, Any], message: str
+) -> None:
+    api.answers[request_] = answer
+    assert main(["airflow", "trigger", "crm"]) == 2
+    assert f"error: pipeline crm: {message}" in capsys.readouterr().err
+    assert not any("dagRuns" in request for request, _, _ in api.requests)
+
+
+def test_pools_that_are_missing_are_made(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["airflow", "pools", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"airflow_url": url(), "pools": [{"pool": "crm_file", "made": False, "pipelines": ["crm"]}]}
+    api.answers["GET /api/v2/pools"] = {"pools": POOLS["pools"][:1], "total_entries": 1}
+    assert main(["airflow", "pools", "crm", "--slots", "2"]) == 0
+    assert capsys.readouterr().out == "pool      state  pipelines\ncrm_file  made   crm\n"
+    [made] = [body for request, body, _ in api.requests if request == "POST /api/v2/pools"]
+    description = "Tasks that open the warehouse of crm"
+    assert made == {"name": "crm_file", "slots": 2, "description": description, "include_deferred": False}
+
+
+def test_more_pipelines_than_airflow_gives_at_once_are_all_shown(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    others = {"dags": [{**CRM, "dag_id": "hr"}], "total_entries": 2}
+    api.answers |= {
+        "GET /api/v2/dags": [{**DAGS, "total_entries": 2}, others],
+        "GET /api/v2/dags/hr/tasks": {"tasks": []},
+        "GET /api/v2/dags/hr/dagRuns": {"dag_runs": []},
+    }
+    assert main(["airflow", "status", "--json"]) == 0
+    assert [told["pipeline"] for told in json.loads(capsys.readouterr().out)["pipelines"]] == ["crm", "hr"]
 
 
 def test_waiting_ends_with_the_run_whatever_airflow_does_meanwhile(
@@ -144,6 +198,7 @@ def test_status_shows_each_pipeline_and_its_latest_run(api: Api, capsys: pytest.
                 "paused": False,
                 "schedule": "@hourly",
                 "url": f"{url()}/dags/crm",
+                "missing_pools": [],
                 "latest": {
                     "run": "manual__1",
                     "state": "queued",

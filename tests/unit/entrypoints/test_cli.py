@@ -14,7 +14,20 @@ from entrypoints.cli.__main__ import main
 
 ROOT = Path(__file__).parents[3]
 #: In the order in which a person meets them.
-COMMANDS = ("demo", "init", "doctor", "plan", "preview", "run", "stream", "resync", "status", "verify", "transform", "airflow")
+COMMANDS = (
+    "demo",
+    "init",
+    "doctor",
+    "plan",
+    "preview",
+    "run",
+    "stream",
+    "resync",
+    "status",
+    "verify",
+    "transform",
+    "airflow",
+)
 
 #: What takes long to import and is of no use for an answer about arguments.
 HEAVY = ("adbc_driver_manager", "airflow", "attr", "dbt", "dependency_injector", "duckdb", "dynaconf", "jsonschema")

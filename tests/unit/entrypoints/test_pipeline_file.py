@@ -145,7 +145,7 @@ warehouse: {kind: duckdb, pathh: x}
         f"1 sorce: is not known here; allowed: {allowed}|Did you mean source?",
         "2 source.dsn: holds a secret that is written out|Put it into an environment variable or a file, and write "
         "${NAME} or ${file:/run/secrets/name} instead.",
-        "2 source.kind: is postgras; allowed: postgres|Did you mean postgres?",
+        "2 source.kind: is postgras; allowed: files, postgres, rest, sql|Did you mean postgres?",
         "3 streams: is a b; a name starts with a letter and has letters, digits and _ only, at most 63|",
         "4 streams.orders.contract: names the contract nope, but there is no "
         f"{settings.config_dir}/contracts/nope.yaml|",
@@ -332,8 +332,9 @@ def test_a_pipeline_goes_to_snowflake_by_its_warehouse_section_alone(tmp_path: P
     shipped = Path("config/pipelines/shop.yaml").read_text(encoding="utf-8")
     section = "warehouse:\n  kind: duckdb\n  path: var/demo/shop.duckdb\n"
     assert section in shipped
-    environment = {"SHOP_DSN": DSN, "SNOWFLAKE_PASSWORD": "swordfish"}
-    on_duckdb = load_pipeline("shop", settings, environment=environment).spec
+    partners = {"SHOP_RATES_URL": "http://rates.example.com", "SHOP_RATES_KEY": "key", "SHOP_PRICES": "prices"}
+    environment = {"SHOP_DSN": DSN, "SNOWFLAKE_PASSWORD": "swordfish", **partners}
+    on_duckdb = load_pipeline("shop", settings, environment=environment).groups
     with_snowflake = """warehouse:
   kind: snowflake
   account: acme-eu
@@ -345,9 +346,69 @@ def test_a_pipeline_goes_to_snowflake_by_its_warehouse_section_alone(tmp_path: P
 """
     path = tmp_path / "shop.yaml"
     path.write_text(shipped.replace(section, with_snowflake), encoding="utf-8")
-    on_snowflake = load_pipeline(str(path), settings, environment=environment).spec
-    assert attrs.evolve(on_snowflake, warehouse=on_duckdb.warehouse) == on_duckdb
-    assert on_snowflake.warehouse.kind == "snowflake"
+    on_snowflake = load_pipeline(str(path), settings, environment=environment).groups
+    assert [attrs.evolve(group, warehouse=on_duckdb[0].warehouse) for group in on_snowflake] == list(on_duckdb)
+    assert {group.warehouse.kind for group in on_snowflake} == {"snowflake"}
+    assert [group.group for group in on_snowflake] == ["shop", "fx__rates", "suppliers__prices"]
+
+
+SOURCES = """sources:
+  crm: {kind: postgres, dsn: "${CRM_DSN}"}
+  drop: {kind: files, url: drop}
+  fx: {kind: rest, url: https://fx.example.com, auth: {kind: bearer, token: "${FX_TOKEN}"}}
+"""
+
+
+def test_of_a_source_without_a_log_each_stream_is_a_group(settings: Settings) -> None:
+    text = f"""{SOURCES}streams:
+  people: {{source: crm}}
+  rates: {{source: fx, relation: /rates, read: {{key: day}}}}
+  prices: {{source: drop, read: {{path: "prices/*.csv", poll: 1}}}}
+  costs: {{source: drop, read: {{path: "costs/*.csv", min_age: 2m}}}}
+  notes: {{source: crm, relation: app.notes}}
+"""
+    assert problems(settings, text.replace(", poll: 1", ", pol: 1"), CRM_DSN=DSN, FX_TOKEN="t")[0].startswith(
+        "8 streams.prices.read.pol: is not known here"
+    )
+    groups = load(settings, text.replace(", poll: 1", ""), CRM_DSN=DSN, FX_TOKEN="t").groups
+    assert [(group.group, group.source.name, list(group.streams)) for group in groups] == [
+        ("crm", "crm", ["people", "notes"]),
+        ("fx__rates", "fx", ["rates"]),
+        ("drop__prices", "drop", ["prices"]),
+        ("drop__costs", "drop", ["costs"]),
+    ]
+    assert {name: spec.relation for group in groups for name, spec in group.streams.items()} == {
+        "people": "public.people",
+        "notes": "app.notes",
+        "rates": "/rates",
+        "prices": "prices",
+        "costs": "costs",
+    }
+    assert groups[3].streams["costs"].read["min_age_s"] == 120.0
+    assert groups[1].source.options["auth"] == {"kind": "bearer", "token": "t"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"source: {{kind: files, url: drop}}\n{SOURCES}streams: {{people: {{source: crm}}}}\n", "sources"),
+        (f"{SOURCES}streams: {{people: }}\n", "streams.people.source: is missing; allowed: crm, drop, fx"),
+        (f"{SOURCES}streams: {{people: {{source: crn}}}}\n", "streams.people.source: is crn; allowed: crm, drop, fx"),
+        (
+            f"{SOURCES}streams: {{people: {{source: crm, read: {{a: 1}}}}}}\n",
+            "streams.people.read.a: is not known here",
+        ),
+    ],
+)
+def test_sources_that_do_not_fit_their_streams_are_told(settings: Settings, text: str, expected: str) -> None:
+    told = problems(settings, text, CRM_DSN=DSN, FX_TOKEN="t")
+    assert any(expected in problem for problem in told), told
+
+
+def test_a_missing_secret_of_one_source_is_a_gap_of_that_source(settings: Settings) -> None:
+    text = f"{SOURCES}streams: {{people: {{source: crm}}, rates: {{source: fx}}}}\n"
+    file = load(settings, text, needs_source=False, CRM_DSN=DSN)
+    assert {name: gap.key for name, gap in file.source_gaps.items()} == {"fx": "sources.fx.auth.token"}
 
 
 def test_what_is_wrong_about_its_dag_is_told_with_the_rest(settings: Settings) -> None:

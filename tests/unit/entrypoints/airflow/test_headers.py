@@ -107,6 +107,14 @@ def test_the_documentation_is_that_of_the_file(tmp_path: Path) -> None:
     )
 
 
+def test_the_documentation_says_which_pool_has_to_be_there(tmp_path: Path) -> None:
+    found = header("airflow: {pool: crm_file}\n", tmp_path)
+    assert (
+        "Needs the pool `crm_file`; no task starts before it is there."
+        " It is made by `python -m entrypoints.cli airflow pools crm`."
+    ) in documentation(found)
+
+
 def test_parsing_needs_no_driver_and_no_settings() -> None:
     heavy = ("adbc_driver_manager", "dbt", "duckdb", "dynaconf", "jsonschema", "psycopg", "pyarrow", "snowflake")
     program = (
