@@ -14,11 +14,13 @@ from pipeline.domain.position import Position
 from pipeline.domain.stream import BatchLimits, StreamSpec
 from pipeline.ports.changes import ChangeDetector, Look
 from pipeline.ports.source import LogReader
-from tests.conformance.source import EPOCH, PATIENCE_S, Change, Follower, SourceHarness, insert
+from tests.conformance.following import EPOCH, Follower
+from tests.conformance.log import LogHarness
+from tests.conformance.source import PATIENCE_S, Change, insert
 from tests.support.postgres import wait_for
 
 
-class DetectorHarness(SourceHarness):
+class DetectorHarness(LogHarness):
     """A system under test as for sources, with a table ``others`` beside that no stream reads."""
 
     @abstractmethod
@@ -151,7 +153,7 @@ class DetectorConformance(ABC):
         assert not detector.look_behind(specs, since=seen.mark).has_changes
 
 
-def begin(harness: SourceHarness, specs: tuple[StreamSpec, ...]) -> Follower:
+def begin(harness: LogHarness, specs: tuple[StreamSpec, ...]) -> Follower:
     """Have the log kept, with empty tables."""
     source = harness.source()
     source.prepare(specs)
@@ -162,7 +164,7 @@ def begin(harness: SourceHarness, specs: tuple[StreamSpec, ...]) -> Follower:
     return follower
 
 
-def read(harness: SourceHarness, follower: Follower, *, up_to: Position | None = None) -> LogReader:
+def read(harness: LogHarness, follower: Follower, *, up_to: Position | None = None) -> LogReader:
     """Read on from where the follower is."""
     limits = BatchLimits(rows=100, age_s=0.05)
     return harness.source().read(follower.checkpoint, follower.streams, limits=limits, up_to=up_to)

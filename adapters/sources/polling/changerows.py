@@ -29,20 +29,21 @@ def change_batch(
     *,
     epoch: int,
     commit: int,
+    commit_at: int,
     phase: int,
     ordinal: int,
     misfits: tuple[Misfit, ...] = (),
 ) -> ChangeBatch:
     """``rows`` (data columns, or fewer of them where they are keys) as changes with the operation codes ``ops``.
 
-    ``commit`` is an instant in microseconds, and the place in the order as well; ordinals count up from ``ordinal``.
+    ``commit`` is the place in the order, ``commit_at`` the time in microseconds; ordinals count up from ``ordinal``.
     """
     arrow = change_schema(schema)
     count = rows.num_rows
     metadata = {
         OP: pa.array(ops.astype(np.int8)),
         SEQUENCE: pack_sequences(epoch, commit, phase, np.arange(ordinal, ordinal + count)),
-        COMMIT_AT: pa.repeat(pa.scalar(commit, pa.timestamp("us")).cast(COMMIT_AT_TYPE), count),
+        COMMIT_AT: pa.repeat(pa.scalar(commit_at, pa.timestamp("us")).cast(COMMIT_AT_TYPE), count),
         UNCHANGED: pa.nulls(count, UNCHANGED_TYPE),
     }
     if schema.key:

@@ -51,6 +51,11 @@ class Cursor:
         self._highest: Values = ()
         self._shown: list[_Shown] = []
 
+    @property
+    def shown_prints(self) -> list[np.ndarray]:
+        """The fingerprints of the rows that were noted and that the next look may show again."""
+        return [shown.prints for shown in self._shown]
+
     def note(self, rows: pa.Table, compared: Compared) -> None:
         """Keep the fingerprints of rows that are shown, for as long as the next look may show them again."""
         self._shown.append(_Shown(rows.select(self._window.columns), compared.hashes, compared.prints))

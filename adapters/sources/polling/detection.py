@@ -16,6 +16,11 @@ class PollDetector:
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
 
+    @property
+    def rest_s(self) -> float:
+        """As long as a long run rests between two looks."""
+        return self._extractor.poll_s
+
     def look(self, streams: Collection[StreamSpec], *, since: str | None = None) -> Look:
         """Whether any mark differs from the last look's."""
         marks = {spec.name: self._extractor.mark(spec) for spec in streams}

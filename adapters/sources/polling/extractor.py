@@ -86,6 +86,9 @@ class Extraction:
     ``compared`` are bookmarks to be remembered once that was done and what is gone was found. ``remembers`` asks that
     all rows be remembered, since a later extraction compares the keys; where this one does, that goes without saying.
     Of a ``REPLACEMENT`` it asks that its rows, and none before them, be what later images are compared with.
+
+    ``shifts``: rows or keys come in pages that move while the source is written to, so that one reading may leave rows
+    out; what an image or a listing did not show is then looked for once more before it is taken for gone.
     """
 
     kind: Kind
@@ -94,6 +97,7 @@ class Extraction:
     all_keys: Callable[[], Iterator[pa.Table]] | None = None
     compared: Mapping[str, str | None] = attrs.field(factory=dict)
     remembers: bool = False
+    shifts: bool = False
 
 
 class Extractor(Protocol):

@@ -5,7 +5,7 @@ Which rows changed is ``pipeline.domain.detection``'s to say; positions and batc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import assert_never
 
 import attrs
@@ -14,23 +14,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.sources.polling.changerows import taken
+from adapters.sources.polling.content import Content
+from adapters.sources.polling.continuity import (
+    CONTENT,
+    CURSOR_COLUMNS,
+    KNOWS,
+    OURS,
+    is_remembered,
+    refuse_unfit,
+)
 from adapters.sources.polling.cursor import SINCE, Cursor
 from adapters.sources.polling.extractor import Extraction, Extractor, Kind, Rows
-from pipeline.domain.bookmarks import NO_BOOKMARKS, bookmarks, plain_bookmarks
+from pipeline.domain.bookmarks import NO_BOOKMARKS, bookmarks, latest, plain_bookmarks
 from pipeline.domain.change import Misfit, Operation
 from pipeline.domain.detection import ROW, KnownRows, refuse_vanished
 from pipeline.domain.errors import SourceError
+from pipeline.domain.fingerprintorder import NONE
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
-
-#: No fingerprints.
-NOTHING = np.empty((2, 0), np.uint64)
 
 
 @attrs.frozen(eq=False)
 class Piece:
     """Rows with the operation of each, and what to remember with them; ``rows`` may be keys alone. ``is_whole``: all
-    pieces of the look have to be loaded together, or readers would see a table half replaced.
+    pieces of the look have to be loaded together, or readers would see a table half replaced. ``is_known``: all of them
+    show what was loaded already, so that none needs to be.
     """
 
     rows: pa.Table
@@ -39,6 +47,7 @@ class Piece:
     misfits: tuple[Misfit, ...] = ()
     byte_count: int = 0
     is_whole: bool = False
+    is_known: bool = False
 
 
 @attrs.define(eq=False)
@@ -53,6 +62,11 @@ class StreamMemory:
         """What the stream's bookmarks tell."""
         ours = pc.starts_with(kept["name"], pattern=ROW)
         return cls(KnownRows(kept.filter(ours)), plain_bookmarks(kept.filter(pc.invert(ours))))
+
+    @property
+    def extractors(self) -> dict[str, str]:
+        """The bookmarks that an extractor is given."""
+        return {name: value for name, value in self.others.items() if not name.startswith(OURS)}
 
     def note(self, changes: Mapping[str, str | None]) -> pa.Table:
         """Take note of other bookmarks; those that are new, as a table."""
@@ -69,73 +83,117 @@ class StreamMemory:
         return pa.concat_tables([self.rows.bookmarks(), bookmarks(self.others)])
 
 
-def look(extractor: Extractor, spec: StreamSpec, schema: StreamSchema, memory: StreamMemory) -> Iterator[Piece]:
-    """What is new at the stream since ``memory``, which moves along."""
-    extraction = extractor.extract(spec, schema, dict(memory.others))
+def look(
+    extractor: Extractor, spec: StreamSpec, schema: StreamSchema, memory: StreamMemory, *, is_copy: bool = False
+) -> Iterator[Piece]:
+    """What is new at the stream since ``memory``, which moves along. ``is_copy``: nothing was loaded before, so that no
+    row can be gone.
+    """
     where = f"source {extractor.name}, stream {spec.name}"
+    extraction = extractor.extract(spec, schema, memory.extractors)
+    refuse_unfit(extraction, schema, memory.others, where=where)
+    rows = (attrs.evolve(piece, deleted=None) if is_copy else piece for piece in extraction.rows)
+    max_vanished = extractor.max_vanished(spec)
     match extraction.kind:
         case Kind.CHANGES:
-            pieces = _changes(extraction, schema, memory)
+            yield from _changes(extraction, rows, schema, memory)
         case Kind.IMAGE:
-            pieces = _image(extraction, schema, memory, where=where, max_vanished=extractor.max_vanished(spec))
+            yield from (_sifted(piece, schema, memory) for piece in rows)
+            if extraction.shifts and (memory.rows.has_repeated or memory.rows.vanished_count):
+                memory.rows.read_again()
+                again = extractor.extract(spec, schema, memory.extractors).rows
+                yield from (_sifted(piece, schema, memory) for piece in again)
+            elif memory.rows.has_repeated:
+                raise _repeated(where)
+            yield _gone(schema, memory, where=where, max_vanished=max_vanished)
         case Kind.REPLACEMENT:
-            pieces = _replacement(extraction, schema, memory)
+            yield from _replacement(extraction, rows, schema, memory)
         case _:
             assert_never(extraction.kind)
-    yield from pieces
     if extraction.all_keys is not None:
-        memory.rows.list_again()
-        for keys in extraction.all_keys():
-            memory.rows.see(keys, schema)
-        gone = _gone(schema, memory, where=where, max_vanished=extractor.max_vanished(spec))
+        yield from _listed(extraction, extraction.all_keys, schema, memory, where=where)
+        gone = _gone(schema, memory, where=where, max_vanished=max_vanished)
         yield attrs.evolve(gone, bookmarks=pa.concat_tables([gone.bookmarks, memory.note(extraction.compared)]))
     memory.rows.settle()
+    # Told last, with a look that is over; of a replacement that is known there is nothing new to tell.
+    told: dict[str, str | None] = {KNOWS: "all" if is_remembered(extraction) else "some"}
+    if extraction.kind is not Kind.REPLACEMENT:
+        told[CONTENT] = None
+    yield _noted(memory, told, is_whole=True)
 
 
-def _changes(extraction: Extraction, schema: StreamSchema, memory: StreamMemory) -> Iterator[Piece]:
-    remembers = extraction.remembers or extraction.all_keys is not None
-    if extraction.window is None:
-        for rows in extraction.rows:
+def _changes(
+    extraction: Extraction, shown: Iterator[Rows], schema: StreamSchema, memory: StreamMemory
+) -> Iterator[Piece]:
+    remembers, window = is_remembered(extraction), extraction.window
+    if window is None:
+        if not remembers and len(memory.rows):
+            yield attrs.evolve(_noted(memory, {}), bookmarks=memory.rows.replace(NONE, NONE))
+        for rows in shown:
             yield _sifted(rows, schema, memory) if remembers else _plain(rows, schema, memory)
         return
-    cursor = Cursor(extraction.window, schema, since=memory.others.get(SINCE))
+    cursor = Cursor(window, schema, since=memory.others.get(SINCE))
     touched = np.zeros(len(memory.rows), dtype=bool)
-    for rows in extraction.rows:
+    for rows in shown:
         piece = _sifted(rows, schema, memory) if remembers else _within(rows, schema, memory, cursor, touched=touched)
         cursor.advance(_with_deleted(rows, schema))
-        if extraction.window.is_ordered:
+        if window.is_ordered:
             piece = attrs.evolve(piece, bookmarks=pa.concat_tables([piece.bookmarks, memory.note(cursor.place())]))
         yield piece
-    yield Piece(
-        schema.arrow().empty_table(),
-        np.empty(0, np.int8),
-        pa.concat_tables([memory.note(cursor.place()), NO_BOOKMARKS if remembers else cursor.window_rows(memory.rows)]),
+    last = _noted(memory, {**cursor.place(), CURSOR_COLUMNS: ",".join(window.columns)})
+    kept = NO_BOOKMARKS if remembers else cursor.window_rows(memory.rows)
+    yield attrs.evolve(last, bookmarks=pa.concat_tables([last.bookmarks, kept]))
+
+
+def _replacement(
+    extraction: Extraction, shown: Iterator[Rows], schema: StreamSchema, memory: StreamMemory
+) -> Iterator[Piece]:
+    forgotten = memory.rows.replace(NONE, NONE) if len(memory.rows) else NO_BOOKMARKS
+    nothing = pa.table([pa.nulls(1, kind) for kind in schema.arrow().types], schema.arrow())
+    yield Piece(nothing, np.array([Operation.TRUNCATE], np.int8), forgotten, is_whole=True)
+    content = Content(schema)
+    for rows in shown:
+        content.add(rows.table, misfits=rows.misfits)
+        piece = _sifted(rows, schema, memory) if extraction.remembers else _plain(rows, schema, memory)
+        yield attrs.evolve(piece, is_whole=True)
+    is_known = memory.others.get(CONTENT) == content.text
+    yield attrs.evolve(_noted(memory, {CONTENT: content.text}, is_whole=True), is_known=is_known)
+
+
+def _listed(
+    extraction: Extraction,
+    list_keys: Callable[[], Iterator[pa.Table]],
+    schema: StreamSchema,
+    memory: StreamMemory,
+    *,
+    where: str,
+) -> Iterator[Piece]:
+    """Take note of the keys of all rows that there are; what is yielded is empty."""
+    memory.rows.list_again()
+    for keys in list_keys():
+        memory.rows.see(keys, schema)
+        yield _noted(memory, {})
+    if extraction.shifts and (memory.rows.has_repeated or memory.rows.vanished_count):
+        memory.rows.read_again()
+        for keys in list_keys():
+            memory.rows.see(keys, schema)
+            yield _noted(memory, {})
+    elif memory.rows.has_repeated:
+        raise _repeated(where)
+
+
+def _repeated(where: str) -> SourceError:
+    return SourceError(
+        "a key was shown twice in one reading, so rows may have been left out; nothing was taken for gone",
+        where=where,
+        hint="The source changed while it was read page by page: it is read again by the next run. If its keys are "
+        "not unique, name other key columns.",
+        case="repeated",
     )
 
 
-def _image(
-    extraction: Extraction, schema: StreamSchema, memory: StreamMemory, *, where: str, max_vanished: float
-) -> Iterator[Piece]:
-    for rows in extraction.rows:
-        yield _sifted(rows, schema, memory)
-    if memory.rows.has_repeated:
-        raise SourceError(
-            "a key was shown twice in one reading, so rows may have been left out; nothing was taken for gone",
-            where=where,
-            hint="The source changed while it was read page by page: it is read again by the next run. If its keys are "
-            "not unique, name other key columns.",
-            case="repeated",
-        )
-    yield _gone(schema, memory, where=where, max_vanished=max_vanished)
-
-
-def _replacement(extraction: Extraction, schema: StreamSchema, memory: StreamMemory) -> Iterator[Piece]:
-    forgotten = memory.rows.replace(NOTHING, NOTHING) if extraction.remembers else NO_BOOKMARKS
-    nothing = pa.table([pa.nulls(1, kind) for kind in schema.arrow().types], schema.arrow())
-    yield Piece(nothing, np.array([Operation.TRUNCATE], np.int8), forgotten, is_whole=True)
-    for rows in extraction.rows:
-        piece = _sifted(rows, schema, memory) if extraction.remembers else _plain(rows, schema, memory)
-        yield attrs.evolve(piece, is_whole=True)
+def _noted(memory: StreamMemory, changes: Mapping[str, str | None], *, is_whole: bool = False) -> Piece:
+    return Piece(pa.table({}), np.empty(0, np.int8), memory.note(changes), is_whole=is_whole)
 
 
 def _gone(schema: StreamSchema, memory: StreamMemory, *, where: str, max_vanished: float) -> Piece:
@@ -148,13 +206,14 @@ def _sifted(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
     found = memory.rows.sift(rows.table, schema, misfits=rows.misfits)
     told = found.new | found.changed
     ops = np.where(found.new, Operation.INSERT, Operation.UPDATE)[told]
-    return Piece(
-        rows.table.filter(pa.array(told)),
-        ops,
-        pa.concat_tables([found.bookmarks, memory.note(rows.bookmarks)]),
-        taken(rows.misfits, told),
-        rows.byte_count,
-    )
+    table = rows.table.filter(pa.array(told))
+    remembered = [found.bookmarks, memory.note(rows.bookmarks)]
+    if rows.deleted is not None and rows.deleted.num_rows:
+        # Forgotten, so that such a row is new when it is shown again.
+        remembered = [latest([found.bookmarks, memory.rows.forget(rows.deleted, schema)]), remembered[1]]
+        table = _with_deleted(attrs.evolve(rows, table=table), schema)
+        ops = np.concatenate([ops, np.full(rows.deleted.num_rows, Operation.DELETE, np.int8)])
+    return Piece(table, ops, pa.concat_tables(remembered), taken(rows.misfits, told), rows.byte_count)
 
 
 def _plain(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
@@ -171,7 +230,7 @@ def _within(rows: Rows, schema: StreamSchema, memory: StreamMemory, cursor: Curs
     in the form that they had before.
     """
     table = _with_deleted(rows, schema)
-    found = memory.rows.compare(table, schema, misfits=rows.misfits)
+    found = memory.rows.compare(table, schema, misfits=rows.misfits, before=cursor.shown_prints)
     cursor.note(table, found)
     touched[found.at[found.changed]] = True
     told = found.new.copy()

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import time
 
-from pipeline.domain.errors import SourceRejected
+from pipeline.domain.errors import LogLost
 from pipeline.domain.position import Position
 
 _PART = "at"
 #: Looks are at least so far apart, in microseconds: as many batches fit in between.
-_LEAST_APART = 1_000_000
-#: A clock that is further behind is wrong.
-_TOLERANCE = 300 * 1_000_000
+_LEAST_APART = 100_000
 
 
 def position(instant: int) -> Position:
@@ -24,37 +22,39 @@ def position(instant: int) -> Position:
 
 
 def instant_of(where: Position) -> int:
-    """The instant of a position; raises ``SourceRejected`` for that of another kind of source."""
+    """The instant of a position; raises ``LogLost`` for that of another kind of source, from which nobody goes on."""
     instant = where.parts.get(_PART)
     if not isinstance(instant, int):
-        raise SourceRejected(
+        raise LogLost(
             "the checkpoint is that of another kind of source",
             hint="Give the source another name, or copy its streams again by resync.",
+            case="another_kind",
         )
     return instant
 
 
 class Instants:
-    """Gives instants that only move forward, whatever the clock does."""
+    """Gives instants that only move forward. Where the clock was set back they run ahead of it, in small steps."""
 
     def __init__(self) -> None:
         self._last = 0
 
-    def pass_by(self, instant: int, *, where: str) -> None:
-        """Note an instant that is in use; raises ``SourceRejected`` if it lies in the future."""
-        ahead = instant - _now()
-        if ahead > _TOLERANCE:
-            raise SourceRejected(
-                f"the checkpoint was written {ahead / 1e6:,.0f} s in the future, by the clock of this machine",
-                where=where,
-                hint="Set the clock right, then start again.",
-            )
+    def pass_by(self, instant: int) -> None:
+        """Note an instant that is in use."""
         self._last = max(self._last, instant)
 
     def next(self) -> int:
         """The instant of a look that begins now."""
         self._last = max(_now(), self._last + _LEAST_APART)
         return self._last
+
+    def now(self) -> int:
+        """About the instant of a look that would begin now, without one."""
+        return max(_now(), self._last)
+
+    def by_clock(self, instant: int) -> int:
+        """The time that is told of an instant: never one that is still to come."""
+        return min(instant, _now())
 
 
 def _now() -> int:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import attrs
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from adapters.sources.polling.changerows import change_batch
 from adapters.sources.polling.extractor import Extractor, schema_of
 from adapters.sources.polling.look import Piece, StreamMemory, look
 from adapters.sources.polling.positions import Instants, instant_of, position
 from adapters.sources.polling.spool import Spool
+from pipeline.domain.bookmarks import latest
 from pipeline.domain.change import GroupBatch
+from pipeline.domain.detection import ROW
 from pipeline.domain.errors import PipelineError, SourceError
 from pipeline.domain.position import PHASE_LOG, Position
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import BatchLimits, StreamSpec
+
+#: How often a look is read whose pages move while they are read.
+_READINGS = 3
 
 
 @attrs.define
@@ -30,9 +36,12 @@ class _Gathered:
     byte_count: int = 0
     read_bytes: int = 0
 
-    @property
-    def is_empty(self) -> bool:
-        return not len(self.pieces) and not self.bookmarks
+    def empty(self, limits: BatchLimits) -> None:
+        """Keep nothing but bookmarks that are of no row."""
+        self.pieces = Spool(limits.spill_bytes)
+        self.row_count = self.byte_count = 0
+        others = [told.filter(pc.invert(pc.starts_with(told["name"], pattern=ROW))) for told in self.bookmarks]
+        self.bookmarks = [told for told in others if told.num_rows]
 
 
 class PollReader:
@@ -61,16 +70,19 @@ class PollReader:
         self._limits = limits
         self._up_to = up_to
         self._due = time.monotonic()
-        self._batches: Iterator[GroupBatch] | None = None
+        self._batches: Generator[GroupBatch | None] | None = None
 
     def __enter__(self) -> PollReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._batches is not None:
+            self._batches.close()  # and with it what the extractor holds
         self._batches = None
 
     def next(self, timeout_s: float) -> GroupBatch | None:
-        """The next batch of a look, or of the next one once it is due."""
+        """The next batch of a look, or of the next one once it is due; None also while a look takes longer."""
+        deadline = time.monotonic() + timeout_s
         if self._batches is None:
             if self._up_to is not None and self._after.covers(self._up_to):
                 return None
@@ -80,27 +92,31 @@ class PollReader:
                 return None
             time.sleep(max(left_s, 0.0))
             self._batches = self._look()
-        batch = next(self._batches, None)
-        if batch is None:
-            self._batches = None
-            return self.next(0.0)
-        self._after = batch.up_to
-        return batch
+        for batch in self._batches:
+            if batch is not None:
+                self._after = batch.up_to
+                return batch
+            if time.monotonic() >= deadline:
+                return None  # a stop is heeded in the middle of a long look (P9)
+        self._batches = None
+        return self.next(max(deadline - time.monotonic(), 0.0))
 
     def acknowledge(self, position: Position) -> None:
         """Nobody keeps anything for us."""
 
-    def _look(self) -> Iterator[GroupBatch]:
+    def _look(self) -> Generator[GroupBatch | None]:
+        """The batches of a look, None where there is none yet."""
         end = self._instants.next() if self._up_to is None else instant_of(self._up_to)
         try:
-            schema = schema_of(self._extractor, self._spec, self._memory.others)
+            schema = schema_of(self._extractor, self._spec, self._memory.extractors)
             gathered = _Gathered(Spool(self._limits.spill_bytes))
-            for piece in look(self._extractor, self._spec, schema, self._memory):
+            for piece in self._pieces(schema):
                 is_full = gathered.row_count >= self._limits.rows or gathered.byte_count >= self._limits.bytes
                 if is_full and not piece.is_whole and (piece.rows.num_rows or piece.bookmarks.num_rows):
                     yield self._batch(gathered, schema, end, is_last=False)
                     gathered = _Gathered(Spool(self._limits.spill_bytes))
                 self._gather(gathered, piece, schema)
+                yield None
             yield self._batch(gathered, schema, end, is_last=True)
         except PipelineError as error:
             error.where = error.where or f"source {self._extractor.name}, stream {self._spec.name}"
@@ -108,8 +124,23 @@ class PollReader:
         finally:
             self._due = time.monotonic() + self._extractor.poll_s
 
+    def _pieces(self, schema: StreamSchema) -> Iterator[Piece]:
+        """What a look finds; one whose pages moved meanwhile is repeated a few times."""
+        for _ in range(_READINGS - 1):
+            try:
+                yield from look(self._extractor, self._spec, schema, self._memory)
+            except SourceError as error:
+                if error.facts.get("case") != "repeated":
+                    raise
+                self._memory.rows.settle()
+            else:
+                return
+        yield from look(self._extractor, self._spec, schema, self._memory)
+
     def _gather(self, gathered: _Gathered, piece: Piece, schema: StreamSchema) -> None:
         gathered.read_bytes += piece.byte_count
+        if piece.is_known:
+            gathered.empty(self._limits)
         if piece.bookmarks.num_rows:
             gathered.bookmarks.append(piece.bookmarks)
         if not piece.rows.num_rows:
@@ -121,6 +152,7 @@ class PollReader:
             piece.ops,
             epoch=self._epoch,
             commit=self._at + 1,
+            commit_at=self._instants.by_clock(self._at + 1),
             phase=PHASE_LOG,
             ordinal=gathered.row_count,
             misfits=piece.misfits,
@@ -136,7 +168,7 @@ class PollReader:
                 "one look has more batches than fit before the next one",
                 hint="Raise batch.rows, or look less often.",
             )
-        commit_at = self._at / 1e6
+        commit_at = self._instants.by_clock(self._at) / 1e6
         if is_last:
             self._at = end
         after, name = self._after, self._spec.name
@@ -150,14 +182,5 @@ class PollReader:
             last_commit_at=commit_at if len(gathered.pieces) else None,
             row_count=gathered.row_count,
             byte_count=gathered.read_bytes,
-            bookmarks={name: _latest(gathered.bookmarks)} if gathered.bookmarks else {},
+            bookmarks={name: latest(gathered.bookmarks)} if gathered.bookmarks else {},
         )
-
-
-def _latest(tables: list[pa.Table]) -> pa.Table:
-    """Of each bookmark what was said last."""
-    if len(tables) == 1:
-        return tables[0]
-    told = pa.concat_tables(tables).append_column("number", pa.array(range(sum(table.num_rows for table in tables))))
-    last = told.group_by("name").aggregate([("number", "max")])["number_max"]
-    return told.take(last).drop_columns(["number"])

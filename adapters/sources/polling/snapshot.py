@@ -10,7 +10,7 @@ import pyarrow as pa
 from adapters.sources.polling.changerows import change_batch
 from adapters.sources.polling.extractor import Extractor
 from adapters.sources.polling.look import StreamMemory, look
-from adapters.sources.polling.positions import position
+from adapters.sources.polling.positions import Instants, position
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.change import ChangeBatch, Operation
 from pipeline.domain.errors import PipelineError
@@ -22,12 +22,15 @@ from pipeline.domain.stream import StreamSpec
 class PollSnapshot:
     """Everything that the streams show from ``instant`` on."""
 
-    def __init__(self, extractor: Extractor, specs: Mapping[str, StreamSpec], *, instant: int, epoch: int) -> None:
+    def __init__(
+        self, extractor: Extractor, specs: Mapping[str, StreamSpec], instants: Instants, *, epoch: int
+    ) -> None:
         self._extractor = extractor
         self._specs = specs
-        self._instant = instant
+        self._instant = instants.next()
+        self._at = instants.by_clock(self._instant)
         self._epoch = epoch
-        self._schemas = {name: extractor.schema(spec) for name, spec in specs.items()}
+        self._schemas: dict[str, StreamSchema] = {}
         self._memories: dict[str, StreamMemory] = {}
 
     def __enter__(self) -> PollSnapshot:
@@ -43,8 +46,10 @@ class PollSnapshot:
 
     @property
     def schemas(self) -> Mapping[str, StreamSchema]:
-        """The schema of each stream."""
-        return self._schemas
+        """The schema of each stream as it is when it is first asked for: what is guessed of it follows the looks that
+        were taken until then.
+        """
+        return {name: self._schema(name) for name in self._specs}
 
     @property
     def has_unique_keys(self) -> bool:
@@ -57,11 +62,11 @@ class PollSnapshot:
 
     def read(self, stream: str) -> Iterator[ChangeBatch]:
         """All rows, as one look shows that knows nothing."""
-        spec, schema = self._specs[stream], self._schemas[stream]
+        spec, schema = self._specs[stream], self._schema(stream)
         memory = self._memories[stream] = StreamMemory.of(NO_BOOKMARKS)
         ordinal = 0
         try:
-            for piece in look(self._extractor, spec, schema, memory):
+            for piece in look(self._extractor, spec, schema, memory, is_copy=True):
                 shown = piece.ops != Operation.TRUNCATE  # a copy begins with an empty table anyhow
                 count = int(shown.sum())
                 if count:
@@ -72,6 +77,7 @@ class PollSnapshot:
                         np.full(count, Operation.SNAPSHOT, np.int8),
                         epoch=self._epoch,
                         commit=self._instant,
+                        commit_at=self._at,
                         phase=PHASE_SNAPSHOT,
                         ordinal=ordinal,
                         misfits=piece.misfits,
@@ -84,3 +90,8 @@ class PollSnapshot:
     def bookmarks(self, stream: str) -> pa.Table:
         """What the reading has shown."""
         return self._memories[stream].table()
+
+    def _schema(self, stream: str) -> StreamSchema:
+        if stream not in self._schemas:
+            self._schemas[stream] = self._extractor.schema(self._specs[stream])
+        return self._schemas[stream]

@@ -6,8 +6,9 @@ source's affair: a cursor, a file of a manifest, the fingerprint of a row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,3 +36,13 @@ def moved(kept: pa.Table, changes: pa.Table) -> pa.Table:
     """The bookmarks ``kept`` after ``changes``, whose names are unique."""
     untouched = pc.invert(pc.is_in(kept["name"], value_set=changes["name"].combine_chunks()))
     return pa.concat_tables([kept.filter(untouched), changes.filter(changes["value"].is_valid())])
+
+
+def latest(told: Sequence[pa.Table]) -> pa.Table:
+    """Of each bookmark what the tables, which have each once, tell last."""
+    if len(told) == 1:
+        return told[0]
+    every = pa.concat_tables(told)
+    numbered = every.append_column("number", pa.array(np.arange(every.num_rows)))
+    last = numbered.group_by("name").aggregate([("number", "max")])["number_max"]
+    return every.take(last.combine_chunks().sort())

@@ -145,6 +145,11 @@ class KnownRows:
         self._seen[:] = False
         self._repeated = False
 
+    def read_again(self) -> None:
+        """Begin another reading of the same look: what either of them shows is there."""
+        self._merge_fresh()
+        self._repeated = False
+
     def see(self, keys: pa.Table, schema: StreamSchema) -> None:
         """Take note that rows with these keys (key columns) are still there."""
         at, found = places(self._hashes, fingerprints(keys.select(schema.key)))

@@ -11,13 +11,14 @@ from adapters.sources.postgres.source import PostgresSource
 from pipeline.domain.change import Operation
 from pipeline.domain.position import Position
 from pipeline.domain.stream import StreamSpec
-from tests.conformance.source import Change, SourceConformance, SourceHarness
+from tests.conformance.log import LogConformance, LogHarness
+from tests.conformance.source import Change
 from tests.support.postgres import Scene, stream, wait_for
 
 pytestmark = pytest.mark.integration
 
 
-class PostgresHarness(SourceHarness):
+class PostgresHarness(LogHarness):
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         for name in self.specs:
@@ -56,7 +57,7 @@ class PostgresHarness(SourceHarness):
         wait_for(lambda: self._scene.sql(query, self._scene.slot) == [(False,)])
 
 
-class TestPostgres(SourceConformance):
+class TestPostgres(LogConformance):
     @pytest.fixture
-    def harness(self, scene: Scene) -> SourceHarness:
+    def harness(self, scene: Scene) -> LogHarness:
         return PostgresHarness(scene)
