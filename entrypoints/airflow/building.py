@@ -5,60 +5,86 @@ What was loaded is ``loading``'s.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 from airflow.sdk import AssetAlias
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from entrypoints.airflow.attempt import Attempt
+from entrypoints.airflow.attempt import Attempt, Sessions
 from entrypoints.airflow.graph import LOAD, build_tasks
 from entrypoints.airflow.header import Header
+from entrypoints.airflow.loading import Checkpoints, checkpoints_of, tell_of_tables
+from entrypoints.airflow.metering import LoadMeter, loads_of
 from entrypoints.airflow.scheduling import MARTS, STAGING, table_asset
-from entrypoints.cli.plain import transform_json, verify_json
-from pipeline.application.session import Session
+from entrypoints.cli.plain import plain, verify_json
+from pipeline.application.groups import verify_groups
 from pipeline.application.transform import Pending, build, pending_transform
-from pipeline.application.verify import verify
 from pipeline.domain.stream import PipelineSpec
 from pipeline.ports.transformer import TransformResult
 
 #: dbt's own variable: tests that need a model of a later layer run with that layer.
 _BUILDABLE = {"DBT_INDIRECT_SELECTION": "buildable"}
+#: dbt's own too: https://docs.getdbt.com/docs/build/incremental-microbatch#backfills
+_WINDOW = ("DBT_EVENT_TIME_START", "DBT_EVENT_TIME_END")
+#: What dbt's own convention calls models that are only steps on the way to marts.
+_STEPS = ("stg_", "int_")
 
 
 def build_marts(attempt: Attempt) -> dict[str, object]:
-    """Build this task's layer of what changed since marts were last built; the last layer settles it."""
+    """Build this task's layer of what changed since marts were last built; the last layer settles it. Gives what was
+    pending, the models that were built with their rows, and how many tests there were.
+    """
     header, task_id = attempt.header, attempt.task_id
     ids = build_tasks(header)
     layer = dict(zip(ids, header.orchestration.layers, strict=False)).get(task_id)
     first = attempt.pull(ids[0]) if task_id != ids[0] else None
+    window = attempt.window
     full_refresh = bool(attempt.param("full_refresh"))
 
-    def work(session: Session) -> tuple[Pending | None, TransformResult | None]:
-        pending = _pending(session, first, everything=full_refresh)
+    def work(sessions: Sessions) -> tuple[Pending | None, TransformResult | None]:
+        pending = _pending(sessions, first, everything=full_refresh or window is not None)
         if pending is None:
             return None, None
-        return pending, build([session], pending, full_refresh=full_refresh, settles=task_id == ids[-1])
+        return pending, build(sessions, pending, full_refresh=full_refresh, settles=task_id == ids[-1])
 
-    pending, result = attempt.within(work, needs_source=False, prepare=lambda spec: _of_layer(spec, header, layer))
-    if result is not None and result.failed:
+    pending, result = attempt.within(
+        work, needs_source=False, prepare=lambda spec: _within(_of_layer(spec, header, layer), window)
+    )
+    if result is None:
+        return {"pending": None, "models": {}, "test_count": 0}
+    if result.failed:
         names = ", ".join(node.name for node in result.failed)
         raise AirflowFailException(f"dbt reported failures: {names}; the previous marts are still in place")
-    told = transform_json(result) if result is not None else {}
-    return {"pending": attrs.asdict(pending) if pending is not None else None, **told}
+    return {
+        "pending": plain(pending),
+        "models": {node.name: node.rows for node in result.nodes if node.kind == "model" and node.status == "success"},
+        "test_count": sum(node.kind == "test" for node in result.nodes),
+    }
 
 
-def _pending(session: Session, first: Mapping[str, Any] | None, *, everything: bool) -> Pending | None:
+def _pending(sessions: Sessions, first: Mapping[str, Any] | None, *, everything: bool) -> Pending | None:
     """What the run builds, as its first layer found it."""
     if first is not None:
         found = first["pending"]
         return None if found is None else Pending(found["streams"] and tuple(found["streams"]), found["loads"])
     if not everything:
-        return pending_transform([session])
-    checkpoint = session.warehouse.checkpoint(session.group)
-    return Pending(None, {session.group: checkpoint.load}) if checkpoint is not None else None
+        return pending_transform(sessions)
+    loads = loads_of(sessions)
+    return Pending(None, loads) if loads else None
+
+
+def _within(spec: PipelineSpec, window: tuple[str, str] | None) -> PipelineSpec:
+    """The pipeline with dbt told of a window, for models that know of time (``incremental_strategy: microbatch``)."""
+    if window is None or spec.transform is None:
+        return spec
+    given = spec.transform.options.get("environment")
+    environment = {**(given if isinstance(given, Mapping) else {}), **dict(zip(_WINDOW, window, strict=True))}
+    options = {**spec.transform.options, "environment": environment}
+    return attrs.evolve(spec, transform=attrs.evolve(spec.transform, options=options))
 
 
 def _of_layer(spec: PipelineSpec, header: Header, layer: str | None) -> PipelineSpec:
@@ -71,10 +97,11 @@ def _of_layer(spec: PipelineSpec, header: Header, layer: str | None) -> Pipeline
     own = spec.transform.options.get("select")
     chosen = own.split() if isinstance(own, str) else list(own) if isinstance(own, list) else []
     folder = f"path:models/{layer}"
+    given = spec.transform.options.get("environment")
     options = {
         **spec.transform.options,
         "select": [f"{part},{folder}" for part in chosen] or [folder],
-        "environment": _BUILDABLE,
+        "environment": {**(given if isinstance(given, Mapping) else {}), **_BUILDABLE},
     }
     return attrs.evolve(spec, transform=attrs.evolve(spec.transform, options=options))
 
@@ -91,20 +118,26 @@ def _refuse_missing(models: Path, layers: tuple[str, ...]) -> None:
 
 
 def compare(attempt: Attempt) -> dict[str, object]:
-    """Compare streams with the source: those of the file, or the next one in turn."""
+    """Compare streams with the source: those of the file, or one that the run's id draws. What had to be loaded for it
+    counts as loaded. Skipped where the run has loaded nothing.
+    """
     wanted = attempt.header.orchestration
+    if not attempt.pull(LOAD)["rows"]:
+        raise AirflowSkipException("nothing was loaded that could differ")
+    drawn = wanted.verify[zlib.crc32(attempt.run_id.encode()) % len(wanted.verify)]
+    meter = LoadMeter()
 
-    def work(session: Session) -> dict[str, object]:
-        checkpoint = session.warehouse.checkpoint(session.group)
-        turn = (checkpoint.load if checkpoint else 0) % len(wanted.verify)
-        return verify_json(verify(session, (wanted.verify[turn],) if wanted.rotates else wanted.verify))
+    def work(sessions: Sessions) -> tuple[dict[str, object], Checkpoints]:
+        verdict = verify_json(verify_groups(sessions, (drawn,) if wanted.rotates else wanted.verify))
+        return verdict, checkpoints_of(sessions)
 
-    verdict = attempt.within(work)
+    verdict, checkpoints = attempt.within(work, metrics=(meter,))
     if not verdict["equal"]:
         raise AirflowFailException(
             "source and warehouse differ; load the rows again with: "
             f"python -m entrypoints.cli verify {attempt.header.name} --repair"
         )
+    tell_of_tables(attempt, meter, checkpoints)
     return verdict
 
 
@@ -113,21 +146,22 @@ def publish(attempt: Attempt) -> list[str]:
     names.
     """
     header = attempt.header
-    last = attempt.pull(build_tasks(header)[-1]) or {}
+    built = [attempt.pull(task_id) or {} for task_id in build_tasks(header)]
     loaded = attempt.pull(LOAD)
-    pending = last.get("pending") or {}
-    built = [node for node in last.get("nodes", ()) if node["kind"] == "model" and node["status"] == "success"]
+    pending = built[-1].get("pending") or {}
     facts = {
         "load": max(pending["loads"].values()) if pending else None,
-        "position": loaded["checkpoint"]["position"] if loaded else None,
+        "position": {group: at["position"] for group, at in loaded["checkpoints"].items()} if loaded else None,
         "lag_s": loaded["lag_s"] if loaded else None,
     }
     outlets = attempt.context["outlet_events"]
-    for node in built:
-        mart = table_asset(header.name, MARTS, node["name"])
-        outlets[AssetAlias(f"{header.name}/{MARTS}")].add(mart, extra={"row_count": node["rows"], **facts})
+    models = {name: rows for layer in built for name, rows in layer.get("models", {}).items()}
+    marts = {name: rows for name, rows in models.items() if not name.startswith(_STEPS)}
+    for name, row_count in marts.items():
+        mart = table_asset(header.name, MARTS, name)
+        outlets[AssetAlias(f"{header.name}/{MARTS}")].add(mart, extra={"row_count": row_count, **facts})
     if loaded is None and pending:
         for stream in pending["streams"] or [name for name, _ in header.streams]:
             table = table_asset(header.name, STAGING, stream)
             outlets[AssetAlias(f"{header.name}/{STAGING}")].add(table, extra={"row_count": None, **facts})
-    return [node["name"] for node in built]
+    return list(marts)

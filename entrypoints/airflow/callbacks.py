@@ -9,9 +9,13 @@ import asyncio
 import os
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from pipeline.domain.finding import Finding, Level
 from pipeline.ports.notifier import Notifier
+
+#: What run ids have that addresses may have too: all but the plus of a time zone.
+_PLAIN = ":"
 
 
 def failed(context: Mapping[str, Any]) -> None:
@@ -32,14 +36,18 @@ def _finding(check: str, what: str, *, dag_id: str, run_id: str) -> Finding:
     return Finding(Level.ERROR, check, what, where=f"run {run_id}", hint=f"See {run_url(dag_id, run_id)}.")
 
 
-def run_url(dag_id: str, run_id: str) -> str:
-    """Where people see a run; a path where nobody has said what is before it."""
-    return f"{os.environ.get('AIRFLOW_BASE_URL', '').rstrip('/')}/dags/{dag_id}/runs/{run_id}"
+def run_url(dag_id: str, run_id: str, *, base_url: str | None = None) -> str:
+    """Where people see a run; ``base_url`` is AIRFLOW_BASE_URL's unless given, a path where that is not said either."""
+    base = os.environ.get("AIRFLOW_BASE_URL", "") if base_url is None else base_url
+    return f"{base.rstrip('/')}/dags/{quote(dag_id)}/runs/{quote(run_id, safe=_PLAIN)}"
 
 
 def _reason(error: object) -> str:
     from airflow.sdk.exceptions import AirflowException
 
+    if error is None:
+        # Airflow only knows that nobody works on it any more.
+        return "its process is gone without a word (killed, out of memory, or its machine lost)"
     # Ours are made in ``attempt``, secrets masked and without what a driver said.
     return str(error) if isinstance(error, AirflowException) else type(error).__name__
 

@@ -19,6 +19,8 @@ import attrs
 from pipeline.domain.errors import ConfigError, ErrorKind, PipelineError
 
 _TIMEOUT_S = 30.0
+#: As many as Airflow gives at once, unless it is told otherwise.
+_PAGE = 100
 
 
 class AirflowUnreachable(PipelineError):
@@ -72,9 +74,30 @@ class AirflowClient:
         """The tasks of a run, each with ``task_id``, ``state`` and ``try_number``, in the order in which they started,
         those that did not last.
         """
-        answer = self.get(f"dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances")
-        found: list[dict[str, Any]] = answer["task_instances"]
+        found = self.all(f"dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances", "task_instances")
         return sorted(found, key=lambda task: (task["start_date"] is None, task["start_date"] or "", task["task_id"]))
+
+    def all(self, path: str, key: str, **query: str | int) -> list[dict[str, Any]]:
+        """All of a list, page by page: what GET ``/api/v2/<path>`` has under ``key``."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self.get(path, limit=_PAGE, offset=len(found), **query)
+            found += answer[key]
+            if not answer[key] or len(found) >= answer["total_entries"]:
+                return found
+
+    def pools_of(self, dag_id: str) -> tuple[str, ...]:
+        """The pools that a DAG's tasks take their slots from, in order of name."""
+        return tuple(sorted({str(task["pool"]) for task in self.get(f"dags/{quote(dag_id)}/tasks")["tasks"]}))
+
+    def pools(self) -> tuple[str, ...]:
+        """All pools there are."""
+        return tuple(str(pool["name"]) for pool in self.all("pools", "pools"))
+
+    def make_pool(self, name: str, *, slots: int, description: str) -> None:
+        """Make a pool."""
+        pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        self.post("pools", pool)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         if self.token is None:

@@ -12,6 +12,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
+from entrypoints.airflow.client import AirflowClient
 from entrypoints.airflow.local import LocalAirflow
 from entrypoints.cli.stopping import stopping
 from entrypoints.demo.server import EmbeddedPostgres
@@ -20,6 +21,8 @@ from entrypoints.demo.workforce import Workforce
 from entrypoints.folders import locate, packaged_folder
 from pipeline.domain.errors import PipelineError
 
+#: Of one slot, so that one task at a time opens the DuckDB file.
+_POOL = "shop_file"
 #: Transactions a second in the shop: enough to see runs come and go.
 _RATE = 1.0
 
@@ -73,6 +76,8 @@ def _run(stack: ExitStack, home: Path) -> None:
     )
     stack.callback(airflow.stop)
     airflow.start()
+    client = AirflowClient(airflow.url, user=airflow.user, password=airflow.password)
+    client.make_pool(_POOL, slots=1, description="Tasks that open the shop's DuckDB file")
     workforce = Workforce(server.dsn("shop"), rate_per_s=_RATE)
     stack.callback(workforce.stop)
     workforce.start()
@@ -96,7 +101,8 @@ def _fresh_home(home: Path) -> Path:
     config_dir = home / "config"
     shutil.copytree(source, config_dir, ignore=lambda folder, names: _others(folder, names))
     shop = config_dir / "pipelines" / "shop.yaml"
-    shop.write_text(f'schedule: "@changes"\n{shop.read_text(encoding="utf-8")}', encoding="utf-8")
+    text = shop.read_text(encoding="utf-8").replace("\nairflow:\n", f"\nairflow:\n  pool: {_POOL}\n")
+    shop.write_text(f'schedule: "@changes"\n{text}', encoding="utf-8")
     project = source.parent / "dbt"
     (home / "dbt").symlink_to(project if project.is_dir() else packaged_folder("dbt"))
     return config_dir

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entrypoints.airflow import callbacks
-from entrypoints.airflow.header import Header, read_headers
+from entrypoints.airflow.header import WINDOW, Header, read_headers
 from entrypoints.folders import locate
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _TAG = "pipeline"
+#: Each attempt waits so many times longer than the one before, up to an hour.
+_BACKOFF = 2.0
+_MAX_RETRY_DELAY = timedelta(hours=1)
 
 
 def build_dags(config_dir: Path | None = None) -> dict[str, DAG]:
@@ -50,10 +53,10 @@ def build_dag(header: Header, config_dir: Path) -> DAG:
         deadline=_deadline(header),
         default_args={
             "owner": wanted.owner,
-            "pool": wanted.pool,
             "retries": wanted.retries,
             "retry_delay": timedelta(seconds=wanted.retry_delay_s),
-            "retry_exponential_backoff": True,
+            "retry_exponential_backoff": _BACKOFF,
+            "max_retry_delay": _MAX_RETRY_DELAY,
             "on_failure_callback": callbacks.failed,
             "execution_timeout": None if wanted.timeout_s is None else timedelta(seconds=wanted.timeout_s),
         },
@@ -73,6 +76,12 @@ def documentation(header: Header) -> str:
         "",
         f"Source `{header.source}`; starts: `{starts}`; file `{header.path.name}`.",
     ]
+    if header.orchestration.pool:
+        lines += [
+            "",
+            f"Needs the pool `{header.orchestration.pool}`; no task starts before it is there. It is made by"
+            f" `python -m entrypoints.cli airflow pools {header.name}`.",
+        ]
     if header.orchestration.service:
         lines += ["", "Loaded by a service that runs `stream`; this DAG watches it and builds behind it."]
     if listed:
@@ -111,6 +120,15 @@ def _params(header: Header) -> dict[str, Param]:
     }
     if header.has_transform:
         params["full_refresh"] = Param(False, type="boolean", description="Build every model anew, all of its rows.")
+        params |= {
+            name: Param(
+                None,
+                type=["null", "string"],
+                format="date-time",
+                description=f"Backfill: build models that know of time again {end} this time. What is loaded stays.",
+            )
+            for name, end in zip(WINDOW, ("from", "until"), strict=True)
+        }
     if header.orchestration.service:
         params["take_over"] = Param(
             header.orchestration.take_over,

@@ -13,6 +13,7 @@ import attrs
 
 from entrypoints.airflow.header import Header
 from entrypoints.airflow.scheduling import MARTS, STAGING
+from entrypoints.airflow.watched import Watched
 from entrypoints.schedule import ScheduleKind
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 WAIT, DECIDE, APPROVE, LOAD, CHECK = "wait", "decide", "approve", "load", "check"
 BUILD, VERIFY, PUBLISH = "build", "verify", "publish"
 
-
+#: Tasks that leave the warehouse alone, and so do not wait for a slot of its pool.
+_ELSEWHERE = {CHECK, PUBLISH}
 _ASKS_AGAIN = 5
 
 
@@ -51,10 +53,14 @@ def add_tasks(header: Header, config_dir: Path) -> None:
         last = tasks.follow(last, tasks.step(task_id, **(joined if is_joined else {})))
         if is_joined:
             decide >> last
+    built = last
     if wanted.verify and not wanted.service:
-        last = tasks.follow(last, tasks.step(VERIFY))
+        last = tasks.follow(last, tasks.step(VERIFY, outlets=tasks.aliases(STAGING)))
     if header.has_transform:
-        tasks.follow(last, tasks.step(PUBLISH, outlets=tasks.aliases(STAGING, MARTS)))
+        # Of marts that were built is told also where there was nothing to compare.
+        told = tasks.follow(built, tasks.step(PUBLISH, outlets=tasks.aliases(STAGING, MARTS), **joined))
+        if last is not built:
+            last >> told
 
 
 def _waits(header: Header) -> bool:
@@ -74,26 +80,26 @@ class _Tasks:
         """A task that does what ``tasks`` has under its id."""
         from airflow.providers.standard.operators.python import PythonOperator
 
-        return PythonOperator(task_id=task_id, python_callable=perform, op_args=self._arguments(task_id), **options)
+        return PythonOperator(
+            task_id=task_id,
+            python_callable=perform,
+            op_args=self._arguments(task_id),
+            **(options if task_id in _ELSEWHERE else {**self._pooled, **options}),
+        )
 
     def wait(self) -> BaseOperator:
         """The task that waits for changes."""
         from entrypoints.airflow.sensor import ChangeSensor
 
-        wanted = self.header.orchestration
-        return ChangeSensor(
-            task_id=WAIT,
-            path=str(self.header.path),
-            config_dir=str(self.config_dir),
-            poll_s=wanted.poll_s,
-            wait_s=wanted.wait_s,
-        )
+        return ChangeSensor(task_id=WAIT, watched=Watched.of(self.header, self.config_dir))
 
     def branch(self, task_id: str) -> BaseOperator:
         """A task whose outcome is which tasks follow."""
         from airflow.providers.standard.operators.python import BranchPythonOperator
 
-        return BranchPythonOperator(task_id=task_id, python_callable=perform, op_args=self._arguments(task_id))
+        return BranchPythonOperator(
+            task_id=task_id, python_callable=perform, op_args=self._arguments(task_id), **self._pooled
+        )
 
     def follow(self, before: BaseOperator, task: BaseOperator) -> BaseOperator:
         """Put ``task`` behind ``before``."""
@@ -113,7 +119,7 @@ class _Tasks:
             # Airflow 3.3 may take an answer within the first second for the death of the task: then it asks again.
             retries=_ASKS_AGAIN,
             retry_delay=timedelta(seconds=1),
-            retry_exponential_backoff=False,
+            retry_exponential_backoff=0,
         )
 
     def aliases(self, *schemas: str) -> list[Any]:
@@ -121,6 +127,11 @@ class _Tasks:
         from airflow.sdk import AssetAlias
 
         return [AssetAlias(f"{self.header.name}/{schema}") for schema in schemas]
+
+    @property
+    def _pooled(self) -> dict[str, str]:
+        pool = self.header.orchestration.pool
+        return {} if pool is None else {"pool": pool}
 
     def _arguments(self, task_id: str) -> list[str]:
         return [task_id, str(self.header.path), str(self.config_dir)]

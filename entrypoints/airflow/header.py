@@ -20,12 +20,16 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: ``verify`` of a file: every run compares one stream, the next one each time.
 ROTATE = "rotate"
 
+#: The params of a run that name the window of a backfill.
+WINDOW = ("window_from", "window_to")
+
 
 @attrs.frozen
 class Orchestration:
     """The ``airflow`` section. Times are seconds; ``timeout_s`` is a task's, ``deadline_s`` a run's (None: none).
 
-    ``wait_s`` is how long a run waits for changes before it goes on without; ``poll_s`` how often it looks.
+    ``pool`` is Airflow's, for the tasks that open the warehouse (None: the default one). ``wait_s`` is how long a run
+    waits for changes before it goes on without; ``poll_s`` how often it looks.
     ``layers`` are the folders of dbt's models that get a task each. ``verify`` are the streams compared after a load,
     one of them each time where it ``rotates``. ``approve_rows``: copying this many rows again needs an approval.
     ``service``: ``stream`` loads, not the DAG.
@@ -33,7 +37,7 @@ class Orchestration:
 
     owner: str = "pipeline"
     tags: tuple[str, ...] = ()
-    pool: str = "default_pool"
+    pool: str | None = None
     retries: int = 3
     retry_delay_s: float = 60.0
     timeout_s: float | None = None
@@ -105,7 +109,7 @@ def _orchestration(section: Mapping[str, object], streams: Mapping[str, object])
     return Orchestration(
         owner=_text(section, "owner", default.owner),
         tags=_texts(section.get("tags")),
-        pool=_text(section, "pool", default.pool),
+        pool=_text(section, "pool", "") or None,
         retries=_count(section, "retries", default.retries),
         retry_delay_s=_seconds(section, "retry_delay") or default.retry_delay_s,
         timeout_s=_seconds(section, "timeout"),

@@ -10,18 +10,27 @@ from collections.abc import Mapping, Sequence
 from airflow.sdk import AssetAlias
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from entrypoints.airflow.attempt import Attempt
+from entrypoints.airflow.attempt import Attempt, Sessions
+from entrypoints.airflow.callbacks import run_url
 from entrypoints.airflow.graph import APPROVE, DECIDE, LOAD, build_tasks
-from entrypoints.airflow.metering import LoadMeter
+from entrypoints.airflow.metering import LoadMeter, loads_of, rows_since
 from entrypoints.airflow.scheduling import STAGING, table_asset
 from entrypoints.cli.plain import plain, plan_json, sync_json
-from pipeline.application.plan import plan
-from pipeline.application.resync import resync
+from pipeline.application.groups import plan_groups, resync_groups, sync_groups
 from pipeline.application.risks import risks
 from pipeline.application.service import watch_service
-from pipeline.application.session import Session
-from pipeline.application.sync import SyncResult, sync
+from pipeline.application.session import chosen
+from pipeline.application.sync import SyncResult
+from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.counts import StreamCounts
+from pipeline.domain.finding import Finding, Level
+from pipeline.ports.source import LogStatus
+
+#: By stream.
+Checkpoints = Mapping[str, Checkpoint]
+
+#: XComs of ``decide``: how many loads each group has had before this run's, and the streams of groups with a gap.
+_LOADS_BEFORE, _GAPS = "loads_before", "gaps"
 
 
 def decide(attempt: Attempt) -> list[str]:
@@ -29,31 +38,65 @@ def decide(attempt: Attempt) -> list[str]:
     before what cannot be taken back; only the marts where a service does the loading.
     """
     wanted = attempt.header.orchestration
+    _ = attempt.window  # refused before anything is done
+    streams: Sequence[str] = attempt.param("resync") or ()
     if attempt.param("dry_run"):
-        attempt.push("plan", attempt.within(lambda session: plan_json(plan(session))))
+        attempt.push("plan", attempt.within(lambda sessions: plan_json(plan_groups(sessions))))
         return []
     if wanted.service and not _is_taken_over(attempt):
+        if streams:
+            raise AirflowFailException(
+                "a service loads this pipeline, so that no stream can be copied again by a run: stop it, "
+                "then start a run with take_over"
+            )
         return list(build_tasks(attempt.header)[:1])
-    streams: Sequence[str] = attempt.param("resync") or ()
-    found = attempt.within(lambda session: risks(session, resync=streams, large_count=wanted.approve_rows))
-    if not found.findings or not wanted.approve:
+    found = attempt.within(lambda sessions: _look_ahead(sessions, attempt, streams))
+    if not found or not wanted.approve:
         return [LOAD]
-    attempt.push("risks", "\n".join(f"- {finding.where}: {finding.what}. {finding.hint}" for finding in found.findings))
-    attempt.push("gap", found.gap is not None)
+    attempt.push("risks", "\n".join(f"- {finding.where}: {finding.what}. {finding.hint}" for finding in found))
     return [APPROVE]
+
+
+def _look_ahead(sessions: Sessions, attempt: Attempt, streams: Sequence[str]) -> tuple[Finding, ...]:
+    """What the run risks; people are told if they have to agree to it. Leaves for ``load`` how many loads each group
+    has had, and the streams of groups that have a gap.
+    """
+    wanted, notifier, pipeline = attempt.header.orchestration, sessions[0].notifier, sessions[0].pipeline.name
+    asked_for = {session.group: names or () for session, names in (chosen(sessions, streams) if streams else ())}
+    found = {
+        session.group: risks(session, resync=asked_for.get(session.group, ()), large_count=wanted.approve_rows)
+        for session in sessions
+    }
+    attempt.push(_LOADS_BEFORE, loads_of(sessions))
+    gaps = [stream for session in sessions if found[session.group].gap for stream in session.pipeline.streams]
+    attempt.push(_GAPS, gaps)
+    findings = tuple(finding for risk in found.values() for finding in risk.findings)
+    if findings and wanted.approve:
+        what = f"a run waits for somebody to agree: {'; '.join(finding.what for finding in findings)}"
+        hint = f"Answer under Required Actions: {run_url(pipeline, attempt.run_id)}."
+        notifier.notify(
+            Finding(Level.WARNING, "approval", what, where=f"run {attempt.run_id}", hint=hint), pipeline=pipeline
+        )
+    return findings
 
 
 def _is_taken_over(attempt: Attempt) -> bool:
     """Whether this run loads instead of the service, which must not be reading then (P4). Tells people of a service
-    that does not read, or has written no checkpoint for as long as ``wait``.
+    that does not read, or has written no checkpoint for as long as ``wait``. Groups without a log say nothing of it:
+    their sources do not know who reads.
     """
     limit_s = attempt.header.orchestration.wait_s
 
-    def work(session: Session) -> tuple[bool, object]:
-        seen = watch_service(session, limit_s=limit_s)
-        if seen.finding is not None:
-            session.notifier.notify(seen.finding, pipeline=session.pipeline.name)
-        return seen.is_reading, plain(seen)
+    def work(sessions: Sessions) -> tuple[bool, object]:
+        seen = [
+            watch_service(session, limit_s=limit_s)
+            for session in sessions
+            if session.source.log().status is not LogStatus.NONE
+        ]
+        for each in seen:
+            if each.finding is not None:
+                sessions[0].notifier.notify(each.finding, pipeline=sessions[0].pipeline.name)
+        return any(each.is_reading for each in seen), plain(seen)
 
     is_reading, told = attempt.within(work)
     attempt.push("service", told)
@@ -63,29 +106,48 @@ def _is_taken_over(attempt: Attempt) -> bool:
 def load(attempt: Attempt) -> dict[str, object]:
     """A bounded run without marts; every staging table that changed gets an asset event."""
     meter = LoadMeter()
-    streams: Sequence[str] = attempt.param("resync") or ()
     has_agreed = attempt.pull(APPROVE) is not None
-    accepts_gap = has_agreed and bool(attempt.pull(DECIDE, key="gap"))
+    gaps: Sequence[str] = (attempt.pull(DECIDE, key=_GAPS) or ()) if has_agreed else ()
+    streams = {*(attempt.param("resync") or ()), *gaps}
 
-    def work(session: Session) -> SyncResult:
-        chosen = tuple(session.pipeline.streams) if accepts_gap else streams
-        return resync(session, chosen, with_transform=False) if chosen else sync(session, with_transform=False)
+    def work(sessions: Sessions) -> tuple[SyncResult, Checkpoints]:
+        result = (
+            resync_groups(sessions, sorted(streams), with_transform=False)
+            if streams
+            else sync_groups(sessions, with_transform=False)
+        )
+        if attempt.is_another:
+            # What earlier attempts loaded before they ended is in the warehouse, but nobody was told of it.
+            meter.rows = rows_since(sessions, attempt.pull(DECIDE, key=_LOADS_BEFORE) or {})
+        return result, checkpoints_of(sessions)
 
-    result = attempt.within(work, metrics=(meter,))
+    result, checkpoints = attempt.within(work, metrics=(meter,))
     if result.stopped:
         raise AirflowException("stopped before the end; the next attempt goes on from the checkpoint")
-    _tell(attempt, result, meter)
+    tell_of_tables(attempt, meter, checkpoints)
     return sync_json(result) | {"rows": meter.rows, "quarantined": meter.quarantined, "lag_s": meter.lag_s}
 
 
-def _tell(attempt: Attempt, result: SyncResult, meter: LoadMeter) -> None:
+def checkpoints_of(sessions: Sessions) -> Checkpoints:
+    """Where each stream is: the checkpoint of its group."""
+    return {
+        stream: checkpoint
+        for session in sessions
+        if (checkpoint := session.warehouse.checkpoint(session.group)) is not None
+        for stream in session.pipeline.streams
+    }
+
+
+def tell_of_tables(attempt: Attempt, meter: LoadMeter, checkpoints: Checkpoints) -> None:
+    """Give every staging table that was loaded into an asset event."""
     name = attempt.header.name
     events = attempt.context["outlet_events"][AssetAlias(f"{name}/{STAGING}")]
     for stream, row_count in meter.rows.items():
+        checkpoint = checkpoints.get(stream)
         facts = {
             "row_count": row_count,
-            "load": result.checkpoint.load if result.checkpoint else None,
-            "position": dict(result.checkpoint.position.parts) if result.checkpoint else None,
+            "load": checkpoint.load if checkpoint else None,
+            "position": dict(checkpoint.position.parts) if checkpoint else None,
             "lag_s": meter.lag_s,
         }
         events.add(table_asset(name, STAGING, stream), extra=facts)

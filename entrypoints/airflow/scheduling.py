@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from entrypoints.airflow.header import Header
+from entrypoints.airflow.watched import Watched
 from entrypoints.schedule import ScheduleKind
 
 if TYPE_CHECKING:
@@ -62,9 +63,6 @@ def _watched(header: Header, config_dir: Path) -> Asset:
 
     from entrypoints.airflow.triggers import ChangeTrigger
 
-    wanted = header.orchestration
-    trigger = ChangeTrigger(
-        str(header.path), str(config_dir), wanted.poll_s, wanted.wait_s, behind_service=wanted.service
-    )
+    trigger = ChangeTrigger(**Watched.of(header, config_dir).arguments)
     name = f"{header.name}/{SOURCE}"
     return Asset(name=name, uri=f"pipeline://{name}", watchers=[AssetWatcher(name=f"{name}/changes", trigger=trigger)])

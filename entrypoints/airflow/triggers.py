@@ -10,52 +10,49 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from entrypoints.airflow.watched import Watched
+
 
 class WaitTrigger(BaseTrigger):  # type: ignore[misc] # Airflow ships no type information
-    """Fires once: when the source has changes, or when ``wait_s`` seconds are over."""
+    """Fires once: when the source has changes, or at the time ``until``, seconds since the epoch, which a triggerer
+    that takes over from another keeps too. The other arguments are those of ``Watched``.
+    """
 
-    def __init__(self, path: str, config_dir: str, poll_s: float, wait_s: float) -> None:
+    def __init__(self, *, until: float, **watched: Any) -> None:
         super().__init__()
-        self._arguments: dict[str, Any] = {
-            "path": path,
-            "config_dir": config_dir,
-            "poll_s": poll_s,
-            "wait_s": wait_s,
-        }
+        self._until = until
+        self._watched = Watched(**watched)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments."""
-        return f"{__name__}.WaitTrigger", self._arguments
+        return f"{__name__}.WaitTrigger", {"until": self._until, **self._watched.arguments}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until there is a reason to go on."""
-        from entrypoints.airflow.watching import reasons
+        from entrypoints.airflow.watching import next_changes
 
-        async for reason in reasons(**self._arguments):
-            yield TriggerEvent({"reason": reason})
-            return
+        yield TriggerEvent({"reason": await next_changes(self._watched, until=self._until)})
 
 
 class ChangeTrigger(BaseEventTrigger):  # type: ignore[misc] # Airflow ships no type information
-    """Fires whenever the source has new changes, or a service has loaded some, and after ``wait_s`` seconds without."""
+    """Fires whenever the source has new changes, or a service has loaded some, and after some time without. The
+    arguments are those of ``Watched``.
+    """
 
-    def __init__(self, path: str, config_dir: str, poll_s: float, wait_s: float, *, behind_service: bool) -> None:
+    def __init__(self, **watched: Any) -> None:
         super().__init__()
-        self._arguments: dict[str, Any] = {
-            "path": path,
-            "config_dir": config_dir,
-            "poll_s": poll_s,
-            "wait_s": wait_s,
-            "behind_service": behind_service,
-        }
+        self._watched = Watched(**watched)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments."""
-        return f"{__name__}.ChangeTrigger", self._arguments
+        return f"{__name__}.ChangeTrigger", self._watched.arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look for ever."""
+        from contextlib import aclosing
+
         from entrypoints.airflow.watching import reasons
 
-        async for reason in reasons(**self._arguments):
-            yield TriggerEvent({"reason": reason})
+        async with aclosing(reasons(self._watched)) as found:
+            async for reason in found:
+                yield TriggerEvent({"reason": reason})

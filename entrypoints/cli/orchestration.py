@@ -1,4 +1,4 @@
-"""Commands that speak to Airflow over its REST API: ``airflow trigger`` and ``airflow status``.
+"""Commands that speak to Airflow over its REST API: ``airflow trigger``, ``airflow status`` and ``airflow pools``.
 
 Where it is and how to sign in is said by AIRFLOW_BASE_URL, AIRFLOW_USERNAME, AIRFLOW_PASSWORD and AIRFLOW_TOKEN.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
+from urllib.parse import quote
 
+from entrypoints.airflow.callbacks import run_url
 from entrypoints.airflow.client import AirflowClient, AirflowRefused, AirflowUnreachable
 from entrypoints.cli.invocation import redactor, settings_of
 from entrypoints.cli.options import Common
@@ -19,11 +21,14 @@ from pipeline.domain.errors import ConfigError, PipelineError
 _POLL_S = 1.0
 _FAILED = {"failed"}
 _ENDED = {"success", *_FAILED}
+#: It is always there.
+_DEFAULT_POOL = "default_pool"
 
 
 def trigger(pipeline: str, common: Common, *, params: Mapping[str, Any], wait: bool, timeout_s: float) -> int:
     """Start a run of the pipeline's DAG; with ``wait``, watch it to its end."""
     client = _client(common)
+    _refuse_stuck(client, pipeline)
     run_id = client.trigger(pipeline, params)
     if wait:
         _watch(client, pipeline, run_id, timeout_s=timeout_s)
@@ -38,8 +43,35 @@ def trigger(pipeline: str, common: Common, *, params: Mapping[str, Any], wait: b
 def status(common: Common, *, pipelines: Sequence[str]) -> int:
     """Show each pipeline's DAG and its latest run; all that are in Airflow if none is named."""
     client = _client(common)
-    listed = client.get("dags", limit=1000, tags="pipeline")["dags"]
-    dags = {str(dag["dag_id"]): dag for dag in listed}
+    dags = _dags(client, pipelines)
+    pools = set(client.pools())
+    told = [_dag(client, dag, pools=pools) for dag in dags.values()]
+    show(common, as_json=lambda: {"airflow_url": client.url, "pipelines": told}, as_table=lambda: _dags_table(told))
+    return 0
+
+
+def pools(common: Common, *, pipelines: Sequence[str], slots: int) -> int:
+    """Make the pools that the pipelines' DAGs name and that are not there; those that are stay as they are."""
+    client = _client(common)
+    wanted: dict[str, list[str]] = {}
+    for name in _dags(client, pipelines):
+        for pool in client.pools_of(name):
+            wanted.setdefault(pool, []).append(name)
+    missing = sorted(set(wanted) - set(client.pools()))
+    for pool in missing:
+        client.make_pool(pool, slots=slots, description=f"Tasks that open the warehouse of {', '.join(wanted[pool])}")
+    told = [
+        {"pool": pool, "made": pool in missing, "pipelines": names}
+        for pool, names in sorted(wanted.items())
+        if pool != _DEFAULT_POOL
+    ]
+    show(common, as_json=lambda: {"airflow_url": client.url, "pools": told}, as_table=lambda: _pools_table(told))
+    return 0
+
+
+def _dags(client: AirflowClient, pipelines: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The DAGs of these pipelines, of all if none is named, by name."""
+    dags = {str(dag["dag_id"]): dag for dag in client.all("dags", "dags", tags="pipeline")}
     unknown = sorted(set(pipelines) - set(dags))
     if unknown:
         raise AirflowRefused(
@@ -47,9 +79,29 @@ def status(common: Common, *, pipelines: Sequence[str]) -> int:
             where=client.url,
             hint=f"It has: {', '.join(sorted(dags)) or 'none'}.",
         )
-    told = [_dag(client, dags[name]) for name in pipelines or sorted(dags)]
-    show(common, as_json=lambda: {"airflow_url": client.url, "pipelines": told}, as_table=lambda: _dags_table(told))
-    return 0
+    return {name: dags[name] for name in pipelines or sorted(dags)}
+
+
+def _refuse_stuck(client: AirflowClient, name: str) -> None:
+    """Refuse a run that would be queued and never start."""
+    where = f"pipeline {name}"
+    if client.get(f"dags/{quote(name)}")["is_paused"]:
+        raise AirflowRefused(
+            "its DAG is paused, so that a run would not start",
+            where=where,
+            hint=f"Unpause it: {client.url}/dags/{name}.",
+        )
+    missing = _missing_pools(client, name, pools=set(client.pools()))
+    if missing:
+        raise AirflowRefused(
+            f"there is no pool called {', '.join(missing)}, so that a run would not start",
+            where=where,
+            hint=f"Make it: python -m entrypoints.cli airflow pools {name}",
+        )
+
+
+def _missing_pools(client: AirflowClient, name: str, *, pools: Set[str]) -> list[str]:
+    return [pool for pool in client.pools_of(name) if pool not in pools]
 
 
 def _client(common: Common) -> AirflowClient:
@@ -100,7 +152,7 @@ def _told(client: AirflowClient, dag_id: str, run_id: str) -> dict[str, Any]:
     }
 
 
-def _dag(client: AirflowClient, dag: Mapping[str, Any]) -> dict[str, Any]:
+def _dag(client: AirflowClient, dag: Mapping[str, Any], *, pools: Set[str]) -> dict[str, Any]:
     name = str(dag["dag_id"])
     runs = client.get(f"dags/{name}/dagRuns", limit=1, order_by="-run_after")["dag_runs"]
     return {
@@ -108,6 +160,7 @@ def _dag(client: AirflowClient, dag: Mapping[str, Any]) -> dict[str, Any]:
         "paused": dag["is_paused"],
         "schedule": dag["timetable_summary"],
         "url": f"{client.url}/dags/{name}",
+        "missing_pools": _missing_pools(client, name, pools=pools),
         "latest": _facts(runs[0]) if runs else None,
     }
 
@@ -123,7 +176,7 @@ def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _url(client: AirflowClient, dag_id: str, run_id: str) -> str:
-    return f"{client.url}/dags/{dag_id}/runs/{run_id}"
+    return run_url(dag_id, run_id, base_url=client.url)
 
 
 def _run_table(told: Mapping[str, Any]) -> object:
@@ -136,3 +189,9 @@ def _dags_table(told: Sequence[Mapping[str, Any]]) -> object:
     from entrypoints.cli.tables import dags_table
 
     return dags_table(told)
+
+
+def _pools_table(told: Sequence[Mapping[str, Any]]) -> object:
+    from entrypoints.cli.tables import pools_table
+
+    return pools_table(told)

@@ -22,12 +22,12 @@ class Aborted(KeyboardInterrupt):
 
 
 @contextmanager
-def stopping(*, graceful: bool) -> Iterator[Stop]:
-    """Handle signals inside the context. ``graceful``: the first one sets the stop that is yielded; otherwise it
-    aborts at once, by ``Aborted`` in the main thread. While an abort cleans up, one more signal is forgiven, since
-    leaving then would leave processes behind; the next one ends the process.
+def stopping(*, graceful: bool, stop: Stop | None = None) -> Iterator[Stop]:
+    """Handle signals inside the context. ``graceful``: the first one sets the stop that is yielded, which is ``stop``
+    if given; otherwise it aborts at once, by ``Aborted`` in the main thread. While an abort cleans up, one more signal
+    is forgiven, since leaving then would leave processes behind; the next one ends the process.
     """
-    stop = threading.Event()
+    stop = threading.Event() if stop is None else stop
     aborted = threading.Event()
     reactions = iter(_reactions(stop, aborted, graceful=graceful))
 

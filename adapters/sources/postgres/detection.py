@@ -50,6 +50,11 @@ class PostgresDetector:
         self._connector = Connector(options)
         self._session = Session(self._connector)
 
+    @property
+    def rest_s(self) -> float:
+        """None: statistics cost next to nothing."""
+        return 0.0
+
     def look(self, streams: Collection[StreamSpec], *, since: str | None = None) -> Look:
         """Compare statistics with the last mark; where they moved, look for the first change in the log.
 

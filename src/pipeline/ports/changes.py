@@ -31,6 +31,11 @@ class ChangeDetector(Protocol):
     All methods may raise ``SourceUnreachable`` (retry helps) and ``SourceRejected`` (someone has to change something).
     """
 
+    @property
+    def rest_s(self) -> float:
+        """How many seconds to leave the source alone between two looks, 0.0 where a look costs it next to nothing."""
+        ...
+
     def look(self, streams: Collection[StreamSpec], *, since: str | None = None) -> Look:
         """Whether changes of ``streams`` wait that no look before has told of; ``since`` is the mark of the last look,
         None for the first, which tells of everything that is not loaded yet.
