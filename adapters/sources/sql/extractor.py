@@ -17,13 +17,11 @@ from adapters.sources.polling.cursor import SINCE, values_of
 from adapters.sources.polling.extractor import Extraction, Kind, Rows
 from adapters.sources.sql.cursors import cursor_columns, until_of, window_of
 from adapters.sources.sql.database import Database, Described, Fetched, Select, Selected, View
-from adapters.sources.sql.digest import RowsDigest
 from adapters.sources.sql.discovery import discover
 from adapters.sources.sql.inspecting import inspect
 from adapters.sources.sql.marks import mark
 from adapters.sources.sql.reading import Detect, Reading, reading_of
 from adapters.sources.sql.rowkeys import ROW_KEY, RowKeys
-from adapters.sources.sql.spool import RowSpool
 from pipeline.domain.errors import SourceRejected
 from pipeline.domain.finding import Finding
 from pipeline.domain.naming import column_names
@@ -31,8 +29,8 @@ from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import StreamSpec
 from pipeline.ports.source import Relation
 
-#: Bookmarks: what the columns and what the key were, when keys were compared last, and the digest of all rows.
-COLUMNS, KEY, COMPARED, DIGEST = "columns", "key", "compared", "digest"
+#: Bookmarks: what the columns and what the key were, and when keys were compared last.
+COLUMNS, KEY, COMPARED = "columns", "key", "compared"
 
 
 @attrs.frozen(eq=False)
@@ -122,7 +120,7 @@ class SqlExtractor:
                 select = Select(known.described, known.described.columns, limit=limit)
                 return Extraction(Kind.CHANGES, self._rows(view, known, select, is_last=True))
             if known.reading.detect is Detect.REFRESH:
-                return self._refresh(view, known, bookmarks)
+                return self._refresh(view, known)
             if known.reading.detect is Detect.CURSOR and not _is_other(KEY, known.key_digest(), bookmarks):
                 return self._by_cursor(view, known, bookmarks, where=self._where(stream))
             return self._by_hash(view, known, bookmarks)
@@ -207,24 +205,10 @@ class SqlExtractor:
         rows = self._rows(view, known, select, bookmarks=told, is_last=True)
         return Extraction(Kind.REPLACEMENT if is_other else Kind.IMAGE, rows, remembers=is_other)
 
-    def _refresh(self, view: View, known: _Stream, bookmarks: Mapping[str, str]) -> Extraction:
-        """All rows, put aside until it is known whether any of them changed."""
-        spool, digest = RowSpool(), RowsDigest()
-        for piece in view.read(Select(known.described, known.described.columns)):
-            spool.add(piece)
-            digest.add(piece)
-        view.close()
-        told = f"{digest.text()}:{known.key_digest()}:{known.columns_digest()}"
-        if bookmarks.get(DIGEST) == told:
-            return Extraction(Kind.CHANGES, iter(()))
-        keys = RowKeys()
-
-        def rows() -> Iterator[Rows]:
-            for piece in spool.read():
-                yield Rows(_keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
-            yield Rows(known.schema.arrow().empty_table(), bookmarks={DIGEST: told, **_shape(known)})
-
-        return Extraction(Kind.REPLACEMENT, rows())
+    def _refresh(self, view: View, known: _Stream) -> Extraction:
+        """All rows: they take the place of those before if any of them differs."""
+        select = Select(known.described, known.described.columns)
+        return Extraction(Kind.REPLACEMENT, self._rows(view, known, select, bookmarks=_shape(known), is_last=True))
 
     def _rows(
         self,

@@ -241,7 +241,7 @@ def _literal(selected: Selected, value: pa.Scalar) -> str:
 def _selected(source: SourceColumn, name: str) -> Selected:
     # What rows hold that are older than a column is read with them: it needs no telling.
     plain = attrs.evolve(source, default_text=None, fills_old_rows=False)
-    column = types.column_of(plain, name=name)
+    column = attrs.evolve(types.column_of(plain, name=name), source_id=plain.attnum or None)
     expression, is_native = types.select_expression(plain, quoted(source.name))
     kind = column.type
 
