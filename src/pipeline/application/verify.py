@@ -22,8 +22,13 @@ from pipeline.domain.planning import plan_repair
 from pipeline.domain.position import Position
 from pipeline.domain.processing import process
 from pipeline.domain.stream import Mode, StreamSpec
-from pipeline.ports.source import Snapshot
+from pipeline.ports.source import LogStatus, Snapshot
 from pipeline.ports.warehouse import Comparison, target_of
+
+#: How often the rows of a source without a log are compared before a difference is told of.
+_LOOKS = 3
+#: How many keys of a difference are known, and how many of them are told.
+_SAMPLE, _SHOWN = 1_000, 20
 
 
 @attrs.frozen
@@ -34,6 +39,17 @@ class StreamVerdict:
     comparison: Comparison | None
     skipped: str | None = None
     repaired_count: int = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to compare anew."""
+        return self.comparison is None or self.comparison.is_equal
+
+    def shortened(self) -> StreamVerdict:
+        """The same with no more keys than a person reads."""
+        if self.comparison is None:
+            return self
+        return attrs.evolve(self, comparison=attrs.evolve(self.comparison, keys=self.comparison.keys[:_SHOWN]))
 
 
 @attrs.frozen
@@ -56,27 +72,42 @@ class VerifyResult:
 def verify(session: Session, streams: Collection[str] | None = None, *, repair: bool = False) -> VerifyResult:
     """Open a snapshot of the source, catch up to exactly its position, and compare every row.
 
+    A source without a log shows rows as they are when they are read: one that changes between the catching up and the
+    comparison differs. So streams that differ are compared anew, and only what persists is told.
+
     With ``repair``, rows that differ are loaded again as they are in the source, as changes of their own. Raises
     ``Interrupted`` when stopped before the verdict, ``Fenced`` when another run moves the checkpoint meanwhile.
     """
     started = session.clock.monotonic()
     specs = session.specs(streams)
-    checkpoint = ready(session)
-    with session.source.snapshot(specs, epoch=checkpoint.epoch) as snapshot:
-        pump(session, up_to=snapshot.position, attempts=ATTEMPTS)
-        _checkpoint_at(session, snapshot.position)
-        verdicts = tuple(_verdict(session, snapshot, spec, repair=repair) for spec in specs)
-        position = snapshot.position
-    return VerifyResult(position, verdicts, session.clock.monotonic() - started)
+    epoch = ready(session).epoch
+    looks = _LOOKS if session.source.log().status is LogStatus.NONE else 1
+    verdicts: dict[str, StreamVerdict] = {}
+    for left in reversed(range(looks)):
+        differing = [spec for spec in specs if spec.name not in verdicts or not verdicts[spec.name].is_settled]
+        with session.source.snapshot(differing, epoch=epoch) as snapshot:
+            pump(session, up_to=snapshot.position, attempts=ATTEMPTS)
+            position = _checkpoint_at(session, snapshot.position).position
+            for spec in differing:
+                before = verdicts.get(spec.name)
+                verdicts[spec.name] = _verdict(session, snapshot, spec, before=before, repair=repair and not left)
+        if all(verdict.is_settled for verdict in verdicts.values()):
+            break
+    told = tuple(verdicts[spec.name].shortened() for spec in specs)
+    return VerifyResult(position, told, session.clock.monotonic() - started)
 
 
-def _verdict(session: Session, snapshot: Snapshot, spec: StreamSpec, *, repair: bool) -> StreamVerdict:
+def _verdict(
+    session: Session, snapshot: Snapshot, spec: StreamSpec, *, before: StreamVerdict | None, repair: bool
+) -> StreamVerdict:
     if spec.mode is Mode.APPEND:
         return StreamVerdict(spec.name, None, skipped="append keeps every change, not a copy of the table")
     state = _followed(session, snapshot, spec)
     compared = _compared(state)
-    comparison = session.warehouse.compare(compared, _rows(session, snapshot, state))
+    comparison = session.warehouse.compare(compared, _rows(session, snapshot, state), sample=_SAMPLE)
     _checkpoint_at(session, snapshot.position)
+    if before is not None and before.comparison is not None and not comparison.persists(before.comparison):
+        comparison = Comparison(comparison.compared_count, 0, 0, 0)
     repaired = 0
     if repair and not comparison.is_equal:
         wanted, extra = session.warehouse.differences(compared, _rows(session, snapshot, state))

@@ -37,7 +37,19 @@ class Comparison:
     @property
     def is_equal(self) -> bool:
         """Whether no row differs."""
-        return not (self.missing_count or self.extra_count or self.changed_count)
+        return not self.difference_count
+
+    @property
+    def difference_count(self) -> int:
+        """How many rows differ."""
+        return self.missing_count + self.extra_count + self.changed_count
+
+    def persists(self, before: Comparison) -> bool:
+        """Whether a key that differed before may differ still; not if all keys of both are known and have none in
+        common.
+        """
+        knows_all = all(len(found.keys) == found.difference_count for found in (self, before))
+        return not knows_all or not set(self.keys).isdisjoint(before.keys)
 
 
 class Load(AbstractContextManager["Load"], Protocol):
