@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapters.warehouses.snowflake.session import Session
-from adapters.warehouses.snowflake.statement import Statement
+from adapters.warehouses.snowflake.statement import Statement, literal
 from pipeline.domain.errors import PipelineError, WarehouseError, WarehouseUnreachable
 from tests.real_snowflake.account import Account, differs_on_emulator
 
@@ -117,6 +117,21 @@ def test_a_lock_that_is_not_let_go_ends_the_wait(session: Session, account: Acco
     run(session, "ROLLBACK")
     assert 4 < time.monotonic() - started < 60
     assert caught.value.what.startswith("another session holds a lock on the table"), caught.value.facts
+
+
+def test_a_column_added_with_a_default_shows_it_in_old_rows_and_nulls_where_they_were_given(session: Session) -> None:
+    run(session, "CREATE TABLE T (ID INTEGER)", "INSERT INTO T VALUES (1)")
+    text = "it's \\ odd"
+    for name, kind, default in [
+        ("N", "NUMBER(9,2)", "-7.5"),
+        ("S", "VARCHAR", literal(text)),
+        ("B", "BOOLEAN", "TRUE"),
+    ]:
+        run(session, f"ALTER TABLE T ADD COLUMN {name} {kind} DEFAULT {default}")
+    run(session, "ALTER TABLE T ALTER COLUMN N SET DATA TYPE NUMBER(12,2)", "ALTER TABLE T RENAME COLUMN S TO R")
+    run(session, "INSERT INTO T (ID, N, R, B) VALUES (2, NULL, NULL, NULL)")
+    rows = session.rows(Statement("SELECT N, R, B FROM T ORDER BY ID"))
+    assert rows == [(Decimal("-7.50"), text, True), (None, None, None)]
 
 
 def test_the_limits_of_numbers_are_those_that_the_types_promise(session: Session) -> None:

@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from typing import assert_never
 
 import attrs
-import pyarrow as pa
 
 from adapters.warehouses.snowflake import control, sql
+from adapters.warehouses.snowflake.defaults import constant, fill
 from adapters.warehouses.snowflake.renames import rename_in_rows, renames_of
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement, literal, qualified, quote, stored
-from adapters.warehouses.snowflake.types import INSTANT, alters_in_place, column_type, is_document, sql_type
+from adapters.warehouses.snowflake.types import INSTANT, alters_in_place, column_type
 from pipeline.domain import naming
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.loading import (
@@ -33,7 +33,6 @@ from pipeline.domain.loading import (
 from pipeline.domain.schema import Column
 from pipeline.domain.stream import Mode
 from pipeline.domain.tables import LOAD
-from pipeline.domain.valuetext import literals, texts
 
 _STREAM_SCHEMAS = (naming.STAGING, naming.CHANGELOG, naming.QUARANTINE)
 #: A column that every table made for a stream has.
@@ -145,11 +144,13 @@ class Maker:
     def _alter_table(self, table: str, found: dict[str, str], change: SchemaChange) -> None:
         match change:
             case AddColumn(column):
+                default = constant(column)
                 if stored(column.name) not in found:
-                    self._run(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {column_type(column)}")
-                if column.default is not None:
+                    clause = "" if default is None else f" DEFAULT {default}"
+                    self._run(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {column_type(column)}{clause}")
+                if column.default is not None and default is None:
                     # again, too, after a run that died in between: nothing was loaded with the column yet
-                    self.session.execute(_default(table, column))
+                    self.session.execute(fill(table, column))
             case ChangeType(column):
                 self._change_type(table, found, column)
             case RenameColumn(name, column):
@@ -190,19 +191,6 @@ def refuse_keyless(target: Target) -> None:
             where=f"stream {target.stream}",
             hint="Set its mode to append, or give the table a primary key or a replica identity index.",
         )
-
-
-def _default(table: str, column: Column) -> Statement:
-    """Old rows show the default. It is bound as its canonical text, which every type reads back exactly."""
-    values = pa.repeat(column.default, 1)
-    if is_document(column.type, json=column.json):
-        text = (values.cast(pa.string()) if column.json else literals(values))[0].as_py()
-        place = "PARSE_JSON(?)::ARRAY" if column_type(column) == "ARRAY" else "PARSE_JSON(?)"
-    else:
-        text = texts(values)[0].as_py()
-        kind = sql_type(column.type)
-        place = "TO_BINARY(?, 'HEX')" if kind == "BINARY" else f"CAST(? AS {kind})"
-    return Statement(f"UPDATE {table} SET {quote(column.name)} = {place}", [text])
 
 
 def _shown_type(described: str) -> str:
