@@ -13,7 +13,7 @@ import attrs
 
 from adapters.sources.files import discovery, findings
 from adapters.sources.files.columns import Layout, Samples, can_sweep, known_shapes, layout_of, new_shapes
-from adapters.sources.files.manifest import Entry, Fate, Manifest, Patience, Sorted, in_order, sort_out
+from adapters.sources.files.manifest import FILE, Entry, Fate, Manifest, Patience, Sorted, in_order, sort_out
 from adapters.sources.files.options import ReadOptions, Removed, SourceOptions, read_options
 from adapters.sources.files.reading import WHOLE_FILE, forget_file, is_readable, read_file
 from adapters.sources.files.store import FileInfo, Store
@@ -242,8 +242,8 @@ class _Plan:
 
     def _image(self) -> Iterator[Rows]:
         for rows in self._read(self.found.settled):
-            fates = [Entry.decode(text).fate for text in rows.bookmarks.values() if text is not None]
-            if Fate.BAD in fates:
+            told = [text for name, text in rows.bookmarks.items() if name.startswith(FILE)]
+            if any(text is not None and Entry.decode(text).fate is Fate.BAD for text in told):
                 raise SourceUnreachable(
                     "a file was changed while all were read; nothing was taken for gone", hint="It is tried again."
                 )

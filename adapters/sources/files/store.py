@@ -102,11 +102,13 @@ class Store:
 
     def _local(self, folder: str, depth: int | None) -> Iterator[FileInfo]:
         root = Path(self._root)
-        if not root.is_dir():
-            raise SourceRejected(
-                "there is no such folder", where=f"{self._where}, {root}", hint="Create or mount it, or correct url."
-            )
         with self._translated(folder):
+            if not root.is_dir():
+                raise SourceRejected(
+                    "there is no such folder",
+                    where=f"{self._where}, {root}",
+                    hint="Create or mount it, or correct url.",
+                )
             yield from _walk(str(root / folder), f"{folder}/" if folder else "", _DEEPEST if depth is None else depth)
 
     def _remote(self, folder: str) -> Iterator[FileInfo]:

@@ -42,14 +42,16 @@ class Applier:
         for statement in modes.truncate(target, truncation, stamp):
             self._run(statement)
 
-    def apply(self, target: Target, state: pa.Table) -> None:
-        """Apply a state, which carries ``_cdc_load`` and ``_cdc_loaded_at``, to the staging table."""
+    def apply(self, target: Target, state: pa.Table, *, is_copy: bool = False) -> None:
+        """Apply a state, which carries ``_cdc_load`` and ``_cdc_loaded_at``, to the staging table; ``is_copy`` as in
+        ``LoadStep``: no key in it comes twice in the whole copy.
+        """
         if target.mode is Mode.APPEND or state.num_rows == 0:
             return
         self._register(sql.STATE, as_json(labelled(state), target.schema))
         if target.table in self._copied and target.mode is Mode.HISTORY:
             self._connection.execute(history.add_held(target, sql.STATE))
-        for statement in self._writes(target, state):
+        for statement in self._writes(target, state, is_copy=is_copy):
             self._connection.execute(statement)
         self._relay.clear()
 
@@ -70,9 +72,9 @@ class Applier:
             (highest,) = self._connection.execute(query, {"load": load}).fetchall()[0]
             self._run(history.close_unheld(target, sequence=int(highest or 0) + 1, at=at))
 
-    def _writes(self, target: Target, state: pa.Table) -> tuple[str, ...]:
-        if target.table in self._copied and target.mode is not Mode.HISTORY:
-            return modes.fill(target, sql.STATE)  # emptied before, and a copy gives each key once
+    def _writes(self, target: Target, state: pa.Table, *, is_copy: bool) -> tuple[str, ...]:
+        if is_copy and target.table in self._copied and target.mode is not Mode.HISTORY:
+            return modes.fill(target, sql.STATE)  # emptied before
         is_filled = self._any(sql.is_filled(target))
         source = self._prepared(target, state) if is_filled else sql.STATE
         write = modes.fill if self._is_first(target, source, is_filled=is_filled) else modes.upsert

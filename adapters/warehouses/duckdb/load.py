@@ -110,7 +110,7 @@ class DuckDBLoad:
             self._applier.append(step.target, step.changes, self._stamp)
         if step.truncate is not None:
             self._applier.truncate(step.target, step.truncate, self._stamp)
-        self._applier.apply(step.target, self._stamp.onto(step.state))
+        self._applier.apply(step.target, self._stamp.onto(step.state), is_copy=step.is_copy)
 
     @contextmanager
     def _running(self) -> Iterator[duckdb.DuckDBPyConnection]:
