@@ -28,7 +28,7 @@ from adapters.sources.polling.extractor import Extraction, Extractor, Kind, Rows
 from pipeline.domain.bookmarks import NO_BOOKMARKS, bookmarks, latest, plain_bookmarks
 from pipeline.domain.change import Misfit, Operation
 from pipeline.domain.detection import ROW, KnownRows, refuse_vanished
-from pipeline.domain.errors import SourceError
+from pipeline.domain.errors import PipelineError, SourceError
 from pipeline.domain.fingerprintorder import NONE
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
@@ -120,6 +120,12 @@ def look(
     if extraction.kind is not Kind.REPLACEMENT:
         told[CONTENT] = None
     yield _noted(memory, told, is_whole=True)
+
+
+def name_stream(error: PipelineError, extractor: Extractor, spec: StreamSpec) -> None:
+    """Let an error say which stream it is about, if it does not yet."""
+    if spec.name not in error.where:
+        error.where = f"{error.where or f'source {extractor.name}'}, stream {spec.name}"
 
 
 def _changes(

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from adapters.sources.polling.changerows import change_batch
 from adapters.sources.polling.extractor import Extractor, schema_of
-from adapters.sources.polling.look import Piece, StreamMemory, look
+from adapters.sources.polling.look import Piece, StreamMemory, look, name_stream
 from adapters.sources.polling.positions import Instants, instant_of, position
 from adapters.sources.polling.spool import Spool
 from pipeline.domain.bookmarks import latest
@@ -119,7 +119,7 @@ class PollReader:
                 yield None
             yield self._batch(gathered, schema, end, is_last=True)
         except PipelineError as error:
-            error.where = error.where or f"source {self._extractor.name}, stream {self._spec.name}"
+            name_stream(error, self._extractor, self._spec)
             raise
         finally:
             self._due = time.monotonic() + self._extractor.poll_s

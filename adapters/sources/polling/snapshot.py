@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from adapters.sources.polling.changerows import change_batch
 from adapters.sources.polling.extractor import Extractor
-from adapters.sources.polling.look import StreamMemory, look
+from adapters.sources.polling.look import StreamMemory, look, name_stream
 from adapters.sources.polling.positions import Instants, position
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.change import ChangeBatch, Operation
@@ -84,7 +84,7 @@ class PollSnapshot:
                     )
                     ordinal += count
         except PipelineError as error:
-            error.where = error.where or f"source {self._extractor.name}, stream {stream}"
+            name_stream(error, self._extractor, spec)
             raise
 
     def bookmarks(self, stream: str) -> pa.Table:
