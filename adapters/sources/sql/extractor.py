@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import attrs
@@ -22,7 +23,7 @@ from adapters.sources.sql.inspecting import inspect
 from adapters.sources.sql.marks import mark
 from adapters.sources.sql.reading import Detect, Reading, reading_of
 from adapters.sources.sql.rowkeys import ROW_KEY, RowKeys
-from pipeline.domain.errors import SourceRejected
+from pipeline.domain.errors import PipelineError, SourceRejected
 from pipeline.domain.finding import Finding
 from pipeline.domain.naming import column_names
 from pipeline.domain.schema import Column, StreamSchema
@@ -88,9 +89,9 @@ class SqlExtractor:
 
     def schema(self, stream: StreamSpec) -> StreamSchema:
         """The columns as they are now; raises ``SourceRejected`` and ``ConfigError`` for what cannot be read so."""
-        reading = reading_of(stream)
-        described = self._database.describe(reading, exclude=stream.exclude)
-        self._streams[stream.name] = self._stream(stream, described)
+        with self._told(stream):
+            described = self._database.describe(reading_of(stream), exclude=stream.exclude)
+            self._streams[stream.name] = self._stream(stream, described)
         return self._streams[stream.name].schema
 
     def estimate(self, stream: StreamSpec) -> int | None:
@@ -114,19 +115,13 @@ class SqlExtractor:
     ) -> Extraction:
         """Read as the stream's ``read`` says."""
         known = self._known(stream, schema)
-        view = self._database.view()
-        try:
-            if limit is not None:
-                select = Select(known.described, known.described.columns, limit=limit)
-                return Extraction(Kind.CHANGES, self._rows(view, known, select, is_last=True))
-            if known.reading.detect is Detect.REFRESH:
-                return self._refresh(view, known)
-            if known.reading.detect is Detect.CURSOR and not _is_other(KEY, known.key_digest(), bookmarks):
-                return self._by_cursor(view, known, bookmarks, where=self._where(stream))
-            return self._by_hash(view, known, bookmarks)
-        except BaseException:
-            view.close()
-            raise
+        with self._told(stream):
+            view = self._database.view()
+            try:
+                return self._extraction(view, known, stream, bookmarks, limit=limit)
+            except BaseException:
+                view.close()
+                raise
 
     def mark(self, stream: StreamSpec) -> str | None:
         """What the database counts, where it counts anything cheaply."""
@@ -168,9 +163,21 @@ class SqlExtractor:
             known = self._streams[spec.name]
         return known
 
-    def _by_cursor(self, view: View, known: _Stream, bookmarks: Mapping[str, str], *, where: str) -> Extraction:
+    def _extraction(
+        self, view: View, known: _Stream, spec: StreamSpec, bookmarks: Mapping[str, str], *, limit: int | None
+    ) -> Extraction:
+        if limit is not None:
+            select = Select(known.described, known.described.columns, limit=limit)
+            return Extraction(Kind.CHANGES, self._rows(view, known, select, spec, is_last=True))
+        if known.reading.detect is Detect.REFRESH:
+            return self._refresh(view, known, spec)
+        if known.reading.detect is Detect.CURSOR and not _is_other(KEY, known.key_digest(), bookmarks):
+            return self._by_cursor(view, known, spec, bookmarks)
+        return self._by_hash(view, known, spec, bookmarks)
+
+    def _by_cursor(self, view: View, known: _Stream, spec: StreamSpec, bookmarks: Mapping[str, str]) -> Extraction:
         now = view.now()
-        window = window_of(known.cursor, known.reading, now=now, where=where)
+        window = window_of(known.cursor, known.reading, now=now, where=self._where(spec))
         width = len(window.columns)
         select = Select(
             known.described,
@@ -188,49 +195,72 @@ class SqlExtractor:
         is_due = known.reading.finds_deletes and _is_due(bookmarks, known.reading.every_s, now=now)
         return Extraction(
             Kind.CHANGES,
-            self._rows(view, known, select, bookmarks=_shape(known), is_last=not is_due),
+            self._rows(view, known, select, spec, bookmarks=_shape(known), is_last=not is_due),
             window=window,
-            all_keys=_keys(view, known) if is_due else None,
-            compared={COMPARED: now.isoformat()} if is_due else {},
+            all_keys=(lambda: self._keys(view, known, spec)) if is_due else None,
+            compared={COMPARED: now.isoformat()} if is_due and known.reading.every_s else {},
             remembers=known.reading.finds_deletes,
         )
 
-    def _by_hash(self, view: View, known: _Stream, bookmarks: Mapping[str, str]) -> Extraction:
+    def _by_hash(self, view: View, known: _Stream, spec: StreamSpec, bookmarks: Mapping[str, str]) -> Extraction:
         """All rows; where what they are told apart by has changed, none can be compared: then all take the place of
         those before.
         """
         select = Select(known.described, known.described.columns)
         is_other = _is_other(KEY, known.key_digest(), bookmarks)
         told = {**_shape(known), SINCE: None} if is_other else _shape(known)
-        rows = self._rows(view, known, select, bookmarks=told, is_last=True)
+        rows = self._rows(view, known, select, spec, bookmarks=told, is_last=True)
         return Extraction(Kind.REPLACEMENT if is_other else Kind.IMAGE, rows, remembers=is_other)
 
-    def _refresh(self, view: View, known: _Stream) -> Extraction:
+    def _refresh(self, view: View, known: _Stream, spec: StreamSpec) -> Extraction:
         """All rows: they take the place of those before if any of them differs."""
         select = Select(known.described, known.described.columns)
-        return Extraction(Kind.REPLACEMENT, self._rows(view, known, select, bookmarks=_shape(known), is_last=True))
+        return Extraction(
+            Kind.REPLACEMENT, self._rows(view, known, select, spec, bookmarks=_shape(known), is_last=True)
+        )
 
     def _rows(
         self,
         view: View,
         known: _Stream,
         select: Select,
+        spec: StreamSpec,
         *,
         is_last: bool,
         bookmarks: Mapping[str, str | None] | None = None,
     ) -> Iterator[Rows]:
         """The rows of a view, which is closed behind them if ``is_last``, and in any case if they are not wanted."""
         keys = RowKeys()
+        with self._told(spec):
+            try:
+                for piece in view.read(select):
+                    yield Rows(_keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
+                if bookmarks:
+                    yield Rows(known.schema.arrow().empty_table(), bookmarks=bookmarks)
+            except BaseException:
+                view.close()
+                raise
+            if is_last:
+                view.close()
+
+    def _keys(self, view: View, known: _Stream, spec: StreamSpec) -> Iterator[pa.Table]:
+        with self._told(spec):
+            try:
+                for piece in view.read(Select(known.described, known.key_columns)):
+                    yield piece.table
+            finally:
+                view.close()
+
+    @contextmanager
+    def _told(self, spec: StreamSpec) -> Iterator[None]:
+        """Let an error name the stream that it befell."""
         try:
-            for piece in view.read(select):
-                yield Rows(_keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
-            if bookmarks:
-                yield Rows(known.schema.arrow().empty_table(), bookmarks=bookmarks)
-        except BaseException:
-            view.close()
+            yield
+        except PipelineError as error:
+            where = self._where(spec)
+            if where not in error.where:
+                error.where = f"{where}, {error.where}" if error.where else where
             raise
-        if is_last:
-            view.close()
 
     def _where(self, spec: StreamSpec) -> str:
         return f"source {self._name}, stream {spec.name}"
@@ -259,17 +289,6 @@ def _keyed(known: _Stream, piece: Fetched, keys: RowKeys) -> pa.Table:
     if not known.made_key:
         return piece.table
     return piece.table.append_column(known.schema.key[0], keys.of(piece.table, piece.misfits))
-
-
-def _keys(view: View, known: _Stream) -> Callable[[], Iterator[pa.Table]]:
-    def read() -> Iterator[pa.Table]:
-        try:
-            for piece in view.read(Select(known.described, known.key_columns)):
-                yield piece.table
-        finally:
-            view.close()
-
-    return read
 
 
 def _any_rows(view: View, select: Select, column: Selected) -> bool:
