@@ -48,6 +48,7 @@ class RestExtractor:
         self._client = Client(name, options)
         self._samples: dict[str, Sample] = {}
         self._guesses: dict[str, Sample] = {}
+        self._probed: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -98,6 +99,10 @@ class RestExtractor:
         options = self._stream(stream)
         where = self._where(stream)
         if options.columns:
+            if not bookmarks and stream.name not in self._probed:
+                # What cannot be read is refused before anything is made of it, but once is enough.
+                next(self._reading(stream, options, {}).pages(), None)
+                self._probed.add(stream.name)
             return Sample.declared(options).schema(options, stream, where=where)
         known = recalled(bookmarks.get(COLUMNS))
         guess = self._guesses.get(stream.name)

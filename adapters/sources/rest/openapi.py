@@ -21,6 +21,8 @@ from pipeline.ports.source import Relation
 _DEFAULT = "/openapi.json"
 #: Members that lists mostly stand at, the likeliest first.
 _LISTS = ("data", "items", "results", "records", "value", "entries")
+#: Members of answers that are sent back as parameters.
+_CURSORS = (("next_cursor", "cursor"), ("nextPageToken", "pageToken"), ("next_page_token", "page_token"))
 _MAX_DEPTH = 20
 
 
@@ -70,15 +72,37 @@ def _relations(document: Mapping[str, object]) -> Iterator[Relation]:
         record, item = found
         columns = _columns(document, item)
         key = [name for name in ("id",) if name in columns]
+        read: dict[str, object] = {"record": record} if record else {}
+        read |= _paginate(document, operation, mapping(methods)) | ({"columns": columns} if columns else {})
         reason = None
         if "{" in path:
             reason = f"{path} is below another endpoint: write it by hand, with parents"
         elif not key:
-            reason = f"{path} tells of no member id: write it by hand, with its key" + (
-                f" and record: {record}" if record else ""
-            )
-        kind = f"endpoint, record: {record}" if record else "endpoint"
-        yield Relation(path, kind, schema_of(columns, key), reason=reason)
+            reason = f"{path} tells of no member id: write it by hand, with its key"
+        yield Relation(path, "endpoint", schema_of(columns, key), reason=reason, read=read)
+
+
+def _paginate(
+    document: Mapping[str, object], operation: Mapping[str, object], item: Mapping[str, object]
+) -> dict[str, object]:
+    """How the list is paged, where parameters and answer have names that say so."""
+    listed = [*_listed(item.get("parameters")), *_listed(operation.get("parameters"))]
+    told = [_resolved(document, mapping(parameter)) for parameter in listed]
+    parameters = {str(parameter.get("name")) for parameter in told if parameter.get("in") == "query"}
+    members = _members(document, _answer_schema(document, operation))
+    for member, parameter in _CURSORS:
+        if member in members and parameter in parameters:
+            return {"paginate": {"kind": "cursor", "path": member, "parameter": parameter}}
+    if "next" in members and members["next"].get("format") in {"uri", "url"}:
+        return {"paginate": {"kind": "next_url", "path": "next"}}
+    for kind in ("page", "offset"):
+        if kind in parameters:
+            return {"paginate": {"kind": kind, "parameter": kind}}
+    return {}
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _answer_schema(document: Mapping[str, object], operation: Mapping[str, object]) -> Mapping[str, object]:
@@ -96,6 +120,8 @@ def _list_of(document: Mapping[str, object], schema: Mapping[str, object]) -> tu
     if item is not None:
         return "", item
     members = _members(document, schema)
+    if "id" in members:
+        return None  # a thing with lists in it, and no page of them
     lists = {name: found for name, member in members.items() if (found := _item(document, member)) is not None}
     likely = [name for name in _LISTS if name in lists]
     name = likely[0] if likely else next(iter(lists)) if len(lists) == 1 else None

@@ -40,6 +40,8 @@ class Since:
         value = scalar_of(literal, kind)
         if not pa.types.is_timestamp(kind) and not pa.types.is_date(kind):
             return str(value.as_py())
+        if pa.types.is_date(kind) and self.format in {_ISO, _ISO_SECONDS, _PLAIN}:
+            return str(value.as_py().isoformat())
         instant = value.cast(pa.timestamp("us")).as_py() if not _is_zoned(kind) else value.as_py()
         return _spelt(instant if instant.tzinfo else instant.replace(tzinfo=UTC), self.format, zoned=_is_zoned(kind))
 

@@ -198,7 +198,8 @@ def test_a_single_page_that_did_not_change_is_not_sent_again(api: Api, world: Re
     world.run()
     api.forget()
     assert world.loaded(world.run()) == 0
-    assert ["if-none-match" in asked.headers for asked in api.requests] == [True]
+    # The first one of a run makes sure that the endpoint can be read at all.
+    assert ["if-none-match" in asked.headers for asked in api.requests] == [False, True]
     rows[0]["status"] = "paid"
     world.run()
     assert world.changelog()[5:] == [("update", 1)]
