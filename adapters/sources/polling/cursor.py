@@ -50,6 +50,8 @@ class Cursor:
         self._began = () if window.is_anew else values_of(since, self._types)
         self._highest: Values = ()
         self._shown: list[_Shown] = []
+        # Of rows without a key all equal ones have to be counted, wherever in the look they are shown.
+        self._counts = not schema.key and not window.is_ordered
 
     @property
     def shown_prints(self) -> list[np.ndarray]:
@@ -65,9 +67,8 @@ class Cursor:
         highest = self._lowered(_highest(rows.select(self._window.columns)))
         if highest and (not self._highest or is_after(highest, self._highest)):
             self._highest = highest
-        if self._highest:
-            since = self._since()
-            self._shown = [kept for shown in self._shown if (kept := shown.not_before(since)).hashes.size]
+        if not self._counts:
+            self._leave_out()
 
     def place(self) -> dict[str, str | None]:
         """Where the next look begins."""
@@ -77,12 +78,19 @@ class Cursor:
 
     def window_rows(self, known: KnownRows) -> pa.Table:
         """Know the rows that the next look may show again, and no others; what changes of the bookmarks."""
+        self._leave_out()
         if not self._shown:
             return NO_BOOKMARKS
         return known.replace(
             np.concatenate([shown.hashes for shown in self._shown], axis=1),
             np.concatenate([shown.prints for shown in self._shown], axis=1),
         )
+
+    def _leave_out(self) -> None:
+        """Forget rows that the next look will not show."""
+        if self._highest:
+            since = self._since()
+            self._shown = [kept for shown in self._shown if (kept := shown.not_before(since)).hashes.size]
 
     def _lowered(self, highest: Values) -> Values:
         """The highest values, or the source's clock where they lie in its future."""
