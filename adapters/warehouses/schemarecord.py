@@ -1,4 +1,4 @@
-"""A stream's schema as texts that a warehouse keeps: one to restore it from exactly, one for people to read."""
+"""A stream's state as a warehouse keeps it: its schema is two texts, one to restore it from exactly, one for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import json
 import attrs
 import pyarrow as pa
 
+from pipeline.domain.checkpoint import Phase, StreamState
+from pipeline.domain.position import Position
 from pipeline.domain.schema import Column, StreamSchema
+from pipeline.domain.stream import Mode
 
 #: What an Arrow field and a row of defaults tell of a column by themselves.
 _CARRIED = frozenset({"name", "type", "nullable", "default"})
@@ -52,3 +55,18 @@ def readable_schema(schema: StreamSchema) -> str:
         {"name": column.name, "type": str(column.type), "source": column.source_type} for column in schema.columns
     ]
     return json.dumps({"columns": columns, "key": list(schema.key)})
+
+
+def recorded_state(
+    stream: str, table: str, mode: str, phase: str, since: str, schema_version: int, arrow_schema: str
+) -> StreamState:
+    """The state that a row tells."""
+    return StreamState(
+        stream=stream,
+        table=table,
+        mode=Mode(mode),
+        phase=Phase(phase),
+        since=Position.decode(since),
+        schema=decode_schema(arrow_schema),
+        schema_version=int(schema_version),
+    )

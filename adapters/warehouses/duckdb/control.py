@@ -13,13 +13,12 @@ import pyarrow as pa
 
 from adapters.warehouses.duckdb.connection import first_row
 from adapters.warehouses.duckdb.relay import relayed
-from adapters.warehouses.schemarecord import decode_schema, encode_schema, readable_schema
+from adapters.warehouses.schemarecord import encode_schema, readable_schema, recorded_state
 from pipeline.domain.bookmarks import BOOKMARK_SCHEMA
-from pipeline.domain.checkpoint import Checkpoint, Phase, StreamState
+from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.naming import SCHEMAS
 from pipeline.domain.position import Position
-from pipeline.domain.stream import Mode
 
 _COUNTS = tuple(field.name for field in attrs.fields(StreamCounts))
 
@@ -84,7 +83,7 @@ def read_states(connection: duckdb.DuckDBPyConnection, group: str) -> dict[str, 
     """The recorded states of a group's streams."""
     query = """SELECT stream, table_name, mode, phase, since, schema_version, arrow_schema
 FROM pipeline.streams WHERE "group" = $group ORDER BY stream"""
-    return {row[0]: _state(*row) for row in connection.execute(query, {"group": group}).fetchall()}
+    return {row[0]: recorded_state(*row) for row in connection.execute(query, {"group": group}).fetchall()}
 
 
 def write_state(connection: duckdb.DuckDBPyConnection, group: str, state: StreamState) -> None:
@@ -180,20 +179,6 @@ def write_transformed(connection: duckdb.DuckDBPyConnection, group: str, load: i
     """Record the load that marts were built up to."""
     connection.execute('DELETE FROM pipeline.transforms WHERE "group" = $group', {"group": group})
     connection.execute("INSERT INTO pipeline.transforms VALUES ($group, $load)", {"group": group, "load": load})
-
-
-def _state(
-    stream: str, table: str, mode: str, phase: str, since: str, schema_version: int, arrow_schema: str
-) -> StreamState:
-    return StreamState(
-        stream=stream,
-        table=table,
-        mode=Mode(mode),
-        phase=Phase(phase),
-        since=Position.decode(since),
-        schema=decode_schema(arrow_schema),
-        schema_version=schema_version,
-    )
 
 
 def _checkpoint_values(checkpoint: Checkpoint) -> dict[str, object]:

@@ -5,54 +5,34 @@ What is run for a piece is ``applying``'s; how the file is opened is ``connectio
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
 
 import duckdb
 import pyarrow as pa
 
-from adapters.warehouses.changerows import Stamp
 from adapters.warehouses.duckdb import control, quarantine
 from adapters.warehouses.duckdb.applying import Applier
 from adapters.warehouses.duckdb.connection import Database, translated
 from adapters.warehouses.duckdb.rowgroups import RowGroups
+from adapters.warehouses.openload import OpenLoad
+from adapters.warehouses.refusals import fenced
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.errors import Fenced, WarehouseError
 from pipeline.domain.loading import LoadStep, Target
 
 
-class DuckDBLoad:
+class DuckDBLoad(OpenLoad[duckdb.DuckDBPyConnection]):
     """See ``pipeline.ports.warehouse.Load``. Holds the file until it is committed, failed or left."""
 
     def __init__(self, database: Database, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         self._database = database
-        self._checkpoint = checkpoint
-        self._started = time.monotonic()
-        self._stamp = Stamp(checkpoint.load, checkpoint.at)
         self._copies: dict[str, RowGroups] = {}
-        self._connection: duckdb.DuckDBPyConnection | None = None
-        database.writing.acquire()
-        try:
-            with translated(database.path):
-                self._connection = database.acquire()
-        except BaseException:
-            database.writing.release()
-            raise
+        super().__init__(checkpoint, self._take)
         with self._running() as connection:
             connection.execute("BEGIN")
             fence(connection, previous, checkpoint)
             self._applier = Applier(connection)
-
-    def __enter__(self) -> DuckDBLoad:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
 
     def apply(self, step: LoadStep) -> None:
         """Append the changes, then apply truncate and state; rows of a copy together with others of it."""
@@ -99,7 +79,7 @@ class DuckDBLoad:
     def commit(self, counts: Mapping[str, StreamCounts]) -> None:
         """Write the audit rows and commit."""
         with self._running() as connection:
-            control.write_audit(connection, self._checkpoint, time.monotonic() - self._started, dict(counts))
+            control.write_audit(connection, self._checkpoint, self._seconds, dict(counts))
             connection.execute("COMMIT")
         self._end()
 
@@ -114,24 +94,26 @@ class DuckDBLoad:
 
     @contextmanager
     def _running(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        if self._connection is None:
-            raise WarehouseError("the load is over", where=f"group {self._checkpoint.group}", hint="Open another one.")
+        with super()._running() as connection, translated(self._database.path):
+            yield connection
+
+    def _take(self) -> duckdb.DuckDBPyConnection:
+        """The file, once nobody else has it."""
+        self._database.writing.acquire()
         try:
             with translated(self._database.path):
-                yield self._connection
+                return self._database.acquire()
         except BaseException:
-            self._end()
+            self._database.writing.release()
             raise
 
-    def _end(self) -> None:
+    def _let_go(self, held: duckdb.DuckDBPyConnection, error: BaseException | None) -> None:
         """Roll back what is not committed and let the file go."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                with translated(self._database.path):
-                    self._database.release(connection)
-            finally:
-                self._database.writing.release()
+        try:
+            with translated(self._database.path):
+                self._database.release(held)
+        finally:
+            self._database.writing.release()
 
 
 def fence(connection: duckdb.DuckDBPyConnection, previous: Checkpoint, checkpoint: Checkpoint) -> None:
@@ -141,8 +123,4 @@ def fence(connection: duckdb.DuckDBPyConnection, previous: Checkpoint, checkpoin
     except duckdb.TransactionException:
         moved = False
     if not moved:
-        raise Fenced(
-            "another writer moved the checkpoint",
-            where=f"group {previous.group}",
-            hint="Stop this process, or the other one, and start again.",
-        )
+        raise fenced(previous.group)

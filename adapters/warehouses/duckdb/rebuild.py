@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from adapters.warehouses.duckdb import sql
 from adapters.warehouses.duckdb.applying import Applier
-from adapters.warehouses.duckdb.tables import recreate_staging, refuse_keyless
+from adapters.warehouses.duckdb.tables import recreate_staging
 from adapters.warehouses.duckdb.types import column_type
+from adapters.warehouses.refusals import refuse_keyless
 from adapters.warehouses.replaying import PIECE_ROWS, Copy, replay
 from pipeline.domain.loading import Target
 from pipeline.domain.schema import StreamSchema

@@ -11,7 +11,7 @@ import attrs
 import pyarrow as pa
 
 from adapters.warehouses.duckdb.types import column_type, sql_type
-from pipeline.domain import naming
+from adapters.warehouses.names import Names
 from pipeline.domain.change import OLD_KEY, OP, OPERATION_LABELS, UNCHANGED
 from pipeline.domain.loading import BASE_KEY, Target
 from pipeline.domain.schema import StreamSchema
@@ -69,35 +69,9 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def qualified(schema: str, table: str) -> str:
-    """A table in a schema."""
-    return f"{quote(schema)}.{quote(table)}"
-
-
-def staging(target: Target) -> str:
-    """The staging table's name."""
-    return qualified(naming.STAGING, target.table)
-
-
-def changelog(target: Target) -> str:
-    """The changelog's name."""
-    return qualified(naming.CHANGELOG, target.table)
-
-
-def quarantine(target: Target) -> str:
-    """The quarantine table's name."""
-    return qualified(naming.QUARANTINE, target.table)
-
-
-def columns(names: Iterable[str], alias: str = "") -> str:
-    """Quoted names in a row, each of ``alias`` if given."""
-    prefix = f"{alias}." if alias else ""
-    return ", ".join(prefix + quote(name) for name in names)
-
-
-def same_key(target: Target, left: str, right: str) -> str:
-    """The condition that two aliases have the same key."""
-    return " AND ".join(f"{left}.{quote(name)} = {right}.{quote(name)}" for name in target.schema.key)
+NAMES = Names(quote)
+qualified, columns, same_key = NAMES.qualified, NAMES.columns, NAMES.same_key
+staging, changelog, quarantine = NAMES.staging, NAMES.changelog, NAMES.quarantine
 
 
 def stored_metadata(target: Target) -> tuple[str, ...]:

@@ -15,10 +15,11 @@ import pyarrow as pa
 from adapters.warehouses.duckdb import sql
 from adapters.warehouses.duckdb.connection import first_row
 from adapters.warehouses.duckdb.types import column_type
+from adapters.warehouses.migrationrecord import MARKS, phrase
+from adapters.warehouses.refusals import foreign_table, refuse_keyless
 from pipeline.domain import naming
 from pipeline.domain.canonical import renamed
 from pipeline.domain.change import OLD_KEY, UNCHANGED
-from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.loading import (
     AddColumn,
     ChangeType,
@@ -30,11 +31,6 @@ from pipeline.domain.loading import (
 )
 from pipeline.domain.quarantine import STATUS_WAITING
 from pipeline.domain.stream import Mode
-from pipeline.domain.tables import LOAD
-
-_STREAM_SCHEMAS = (naming.STAGING, naming.CHANGELOG, naming.QUARANTINE)
-#: A column that every table made for a stream has.
-_MARKS = {naming.STAGING: LOAD, naming.CHANGELOG: LOAD, naming.QUARANTINE: "quarantined_at"}
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, migrations: Iterable[Migration]) -> None:
@@ -49,7 +45,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, migrations: Iterable[Migratio
             _record(connection, target, "create")
         for change in migration.changes:
             alter(connection, target, change)
-            _record(connection, target, _phrase(change))
+            _record(connection, target, phrase(change, column_type))
         if target.mode is Mode.APPEND:
             ensure_staging(connection, target)
 
@@ -101,16 +97,6 @@ def recreate_staging(connection: duckdb.DuckDBPyConnection, target: Target) -> N
     ensure_staging(connection, target)
 
 
-def refuse_keyless(target: Target) -> None:
-    """Raise ``SchemaRefused`` for a mode that finds rows by a key that the stream does not have."""
-    if not target.schema.key and target.mode is not Mode.APPEND:
-        raise SchemaRefused(
-            f"the stream has no key, so its mode cannot be {target.mode.value}",
-            where=f"stream {target.stream}",
-            hint="Set its mode to append, or give the table a primary key or a replica identity index.",
-        )
-
-
 def columns_of(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:
     """The columns of a table or view in order, with their types."""
     query = """SELECT column_name, data_type FROM duckdb_columns()
@@ -133,14 +119,10 @@ def _check(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
         column_type(column)
     query = "SELECT 1 FROM pipeline.migrations WHERE table_name = $table LIMIT 1"
     is_recorded = first_row(connection, query, {"table": target.table}) is not None
-    for schema in _STREAM_SCHEMAS:
+    for schema, mark in MARKS.items():
         columns = columns_of(connection, schema, target.table)
-        if columns and not (is_recorded and _MARKS[schema] in columns):
-            raise SchemaRefused(
-                "a table of this name exists that the pipeline did not make",
-                where=f"{schema}.{target.table}",
-                hint="Rename or drop it, or give the stream another name.",
-            )
+        if columns and not (is_recorded and mark in columns):
+            raise foreign_table(f"{schema}.{target.table}")
 
 
 def _create(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
@@ -200,17 +182,3 @@ def _record(connection: duckdb.DuckDBPyConnection, target: Target, phrase: str) 
 )""",
         {"table": target.table, "version": target.schema_version, "phrase": phrase},
     )
-
-
-def _phrase(change: SchemaChange) -> str:
-    match change:
-        case AddColumn(column):
-            return f"add column {column.name} {column_type(column)}"
-        case ChangeType(column):
-            return f"change type of {column.name} to {column_type(column)}"
-        case RenameColumn(name, column):
-            return f"rename column {name} to {column.name}"
-        case DropColumn(name):
-            return f"keep dropped column {name}"
-        case _:
-            assert_never(change)

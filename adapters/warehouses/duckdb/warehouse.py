@@ -18,9 +18,10 @@ from adapters.warehouses.duckdb.load import DuckDBLoad, fence
 from adapters.warehouses.duckdb.rebuild import rebuild
 from adapters.warehouses.duckdb.types import widens
 from adapters.warehouses.duckdb.undoing import undo_unrecorded
+from adapters.warehouses.refusals import already_begun, refuse_same_epoch
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
+from pipeline.domain.errors import PipelineError, SchemaRefused
 from pipeline.domain.finding import Finding
 from pipeline.domain.limits import UNLIMITED, ValueLimits
 from pipeline.domain.loading import Migration, Target
@@ -86,17 +87,12 @@ class DuckDBWarehouse:
         """Write the first checkpoint."""
         with self._transaction() as connection:
             if control.read_checkpoint(connection, checkpoint.group) is not None:
-                raise Fenced(
-                    "the group was already begun",
-                    where=f"group {checkpoint.group}",
-                    hint="Start again: it goes on there.",
-                )
+                raise already_begun(checkpoint.group)
             control.insert_checkpoint(connection, checkpoint)
 
     def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint by one of a later epoch."""
-        if checkpoint.epoch <= previous.epoch:
-            raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
+        refuse_same_epoch(previous, checkpoint)
         self.idle(previous, checkpoint)
 
     def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from adapters.warehouses.memory.rows import changes_of, decode_rows
 from adapters.warehouses.memory.store import Audit, Store, Table, microseconds
+from adapters.warehouses.refusals import fenced, load_is_over
 from pipeline.domain.bookmarks import NO_BOOKMARKS, moved
 from pipeline.domain.change import change_schema
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.errors import Fenced, WarehouseError
+from pipeline.domain.errors import WarehouseError
 from pipeline.domain.loading import LoadStep, Target
 from pipeline.domain.quarantine import STATUS_SUPERSEDED, STATUS_WAITING
 
@@ -133,7 +134,7 @@ class MemoryLoad:
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise WarehouseError("the load is over", where=f"group {self._checkpoint.group}", hint="Open another one.")
+            raise load_is_over(self._checkpoint.group)
 
 
 def table_of(store: Store, target: Target) -> Table:
@@ -152,8 +153,4 @@ def fence(store: Store, previous: Checkpoint) -> None:
         previous.load,
         previous.epoch,
     ):
-        raise Fenced(
-            "another writer moved the checkpoint",
-            where=f"group {previous.group}",
-            hint="Stop this process, or the other one, and start again.",
-        )
+        raise fenced(previous.group)

@@ -15,9 +15,10 @@ from adapters.warehouses.memory.load import MemoryLoad, fence, table_of
 from adapters.warehouses.memory.rows import encode_rows
 from adapters.warehouses.memory.store import Store, Table
 from adapters.warehouses.memory.widening import is_wider
+from adapters.warehouses.refusals import already_begun, foreign_table, refuse_same_epoch
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.errors import Fenced, Missing, SchemaRefused, WarehouseError
+from pipeline.domain.errors import Missing, WarehouseError
 from pipeline.domain.finding import Finding, Level
 from pipeline.domain.limits import UNLIMITED, ValueLimits
 from pipeline.domain.loading import Migration, Target
@@ -81,15 +82,12 @@ class MemoryWarehouse:
     def begin(self, checkpoint: Checkpoint) -> None:
         """Write the first checkpoint."""
         if checkpoint.group in self._store.checkpoints:
-            raise Fenced(
-                "the group was already begun", where=f"group {checkpoint.group}", hint="Start again: it goes on there."
-            )
+            raise already_begun(checkpoint.group)
         self._store.checkpoints[checkpoint.group] = checkpoint
 
     def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint by one of a later epoch."""
-        if checkpoint.epoch <= previous.epoch:
-            raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
+        refuse_same_epoch(previous, checkpoint)
         self.idle(previous, checkpoint)
 
     def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
@@ -236,8 +234,4 @@ class MemoryWarehouse:
 
     def _refuse_foreign(self, target: Target) -> None:
         if target.table in self._store.foreign:
-            raise SchemaRefused(
-                "a table of this name exists that the pipeline did not make",
-                where=f"{self.name}, {STAGING}.{target.table}",
-                hint="Rename or drop it, or give the stream another name.",
-            )
+            raise foreign_table(f"{self.name}, {STAGING}.{target.table}")

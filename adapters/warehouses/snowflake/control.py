@@ -11,17 +11,16 @@ from datetime import UTC, datetime
 
 import attrs
 
-from adapters.warehouses.schemarecord import decode_schema, encode_schema, readable_schema
+from adapters.warehouses.schemarecord import encode_schema, readable_schema, recorded_state
 from adapters.warehouses.snowflake import sql
 from adapters.warehouses.snowflake.files import FORMAT, FORMAT_OPTIONS, STAGE
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote, stored
 from adapters.warehouses.snowflake.types import BOUND_INSTANT, INSTANT
-from pipeline.domain.checkpoint import Phase, StreamState
+from pipeline.domain.checkpoint import StreamState
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.loading import Target
 from pipeline.domain.naming import PIPELINE, SCHEMAS
-from pipeline.domain.position import Position
 from pipeline.domain.stream import Mode
 
 COUNTS = tuple(field.name for field in attrs.fields(StreamCounts))
@@ -94,7 +93,7 @@ def read_states(session: Session, group: str | None = None) -> dict[tuple[str, s
     where = f" WHERE {is_of(group)}" if group is not None else ""
     text = f"SELECT {columns(names)} FROM {own('streams')}{where} ORDER BY {columns(('group', 'stream'))}"
     rows = session.rows(Statement(text))
-    return {(row[0], row[1]): _state(*row[1:]) for row in rows}
+    return {(row[0], row[1]): recorded_state(*row[1:]) for row in rows}
 
 
 def write_states(group: str, states: Iterable[StreamState]) -> Statement:
@@ -197,20 +196,6 @@ SELECT ? WHERE NOT EXISTS (SELECT 1 FROM {own("intentions")} WHERE {quote("group
 def is_of(group: str) -> str:
     """The condition that a row is a group's."""
     return f"{quote('group')} = {literal(group)}"
-
-
-def _state(
-    stream: str, table: str, mode: str, phase: str, since: str, schema_version: int, arrow_schema: str
-) -> StreamState:
-    return StreamState(
-        stream=stream,
-        table=table,
-        mode=Mode(mode),
-        phase=Phase(phase),
-        since=Position.decode(since),
-        schema=decode_schema(arrow_schema),
-        schema_version=int(schema_version),
-    )
 
 
 def utc(at: datetime) -> datetime:

@@ -5,22 +5,25 @@ Where the checkpoint is kept is ``checkpoints``'.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from adapters.warehouses.refusals import fenced
 from adapters.warehouses.snowflake.checkpoints import move_checkpoint
 from adapters.warehouses.snowflake.session import Session
+from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.checkpoint import Checkpoint
-from pipeline.domain.errors import Fenced
 
 
-def move(session: Session, row: Checkpoint, checkpoint: Checkpoint) -> None:
-    """Move the checkpoint's row by compare-and-set; raises ``Fenced`` if it is not ``row`` any more."""
-    if session.execute(move_checkpoint(row, checkpoint)) != 1:
+def move(
+    session: Session,
+    row: Checkpoint,
+    checkpoint: Checkpoint,
+    *,
+    told: Callable[[Statement], Statement] = lambda statement: statement,
+) -> None:
+    """Move the checkpoint's row by compare-and-set; raises ``Fenced`` if it is not ``row`` any more.
+
+    ``told`` may add to the statement what it belongs to.
+    """
+    if session.execute(told(move_checkpoint(row, checkpoint))) != 1:
         raise fenced(row.group)
-
-
-def fenced(group: str) -> Fenced:
-    """What a writer gets whose checkpoint another one moved."""
-    return Fenced(
-        "another writer moved the checkpoint",
-        where=f"group {group}",
-        hint="Stop this process, or the other one, and start again.",
-    )

@@ -12,27 +12,25 @@ that a stale writer need not upload anything; that costs a statement only where 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from types import TracebackType
+from collections.abc import Callable, Mapping
 
 import attrs
 import pyarrow as pa
 
-from adapters.warehouses.changerows import Stamp, changelog_rows
-from adapters.warehouses.snowflake import audit, checkpoints, control, modes, quarantine, sql
+from adapters.warehouses.changerows import changelog_rows
+from adapters.warehouses.openload import OpenLoad
+from adapters.warehouses.snowflake import audit, control, fencing, modes, quarantine, sql
 from adapters.warehouses.snowflake import bookmarks as kept
 from adapters.warehouses.snowflake.errors import is_locked
-from adapters.warehouses.snowflake.fencing import fenced
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement, quote
 from adapters.warehouses.snowflake.staterows import StateFile, state_file
-from adapters.warehouses.snowflake.uploading import Growing, Uploads
+from adapters.warehouses.snowflake.streamfiles import Copy, StreamFiles
+from adapters.warehouses.snowflake.uploading import Uploads
 from pipeline.domain.checkpoint import Checkpoint, StreamState
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.errors import CommitUnknown, PipelineError, WarehouseError
+from pipeline.domain.errors import CommitUnknown, PipelineError
 from pipeline.domain.loading import LoadStep, Target
 from pipeline.domain.stream import Mode
 
@@ -40,40 +38,7 @@ from pipeline.domain.stream import Mode
 _FRAME_COUNT = 4
 
 
-@attrs.define
-class _Stream:
-    """What is collected of one stream: files of changes, and whether a copy is under way that its files fill."""
-
-    target: Target
-    changes: Growing
-    is_filled_by_copy: bool = False
-
-
-@attrs.frozen
-class _Copy:
-    """The statements that append a stream's files to its changelog, and how many rows the files hold."""
-
-    table: str
-    statements: tuple[Statement, ...]
-    row_count: int
-
-    def run(self, session: Session) -> None:
-        """Run them; raises ``WarehouseError`` where the service did not load every row (P3): it skips files that it
-        takes for loaded before, and says nothing.
-        """
-        told = [row for statement in self.statements for row in session.named_rows(statement)]
-        loaded_count = sum(int(row.get("rows_loaded") or 0) for row in told)
-        if loaded_count != self.row_count:
-            raise WarehouseError(
-                f"COPY loaded {loaded_count} of {self.row_count} rows",
-                where=self.table,
-                hint="Run it again; nothing of the load was kept.",
-                loaded_count=loaded_count,
-                row_count=self.row_count,
-            )
-
-
-class SnowflakeLoad:
+class SnowflakeLoad(OpenLoad[Uploads]):
     """See ``pipeline.ports.warehouse.Load``. ``row`` is the checkpoint's row as this process knows it; ``on_commit`` is
     called once the load is durable.
     """
@@ -81,24 +46,13 @@ class SnowflakeLoad:
     def __init__(
         self, sessions: Sessions, row: Checkpoint, checkpoint: Checkpoint, *, on_commit: Callable[[], None]
     ) -> None:
+        super().__init__(checkpoint, lambda: Uploads(sessions))
         self._sessions = sessions
         self._on_commit = on_commit
         self._row = row
-        self._checkpoint = checkpoint
-        self._started = time.monotonic()
-        self._stamp = Stamp(checkpoint.load, checkpoint.at)
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, StreamFiles] = {}
         self._statements: list[Statement] = []
         self._states: dict[str, StreamState] = {}
-        self._uploads: Uploads | None = Uploads(sessions)
-
-    def __enter__(self) -> SnowflakeLoad:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end(error)
 
     def apply(self, step: LoadStep) -> None:
         """Upload the step's changes and state, and note what they do."""
@@ -175,16 +129,15 @@ class SnowflakeLoad:
             self._on_commit()
         self._end()
 
-    def _run(self, copies: list[_Copy], statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
+    def _run(self, copies: list[Copy], statements: list[Statement], counts: Mapping[str, StreamCounts]) -> None:
         session = self._begin()
         try:
             for copy in copies:
                 copy.run(session)
             for statement in statements:
                 session.execute(statement)
-            seconds = time.monotonic() - self._started
             statement_count = sum(len(copy.statements) for copy in copies) + len(statements) + _FRAME_COUNT
-            row = audit.write_audit(self._checkpoint, seconds, dict(counts), statement_count=statement_count)
+            row = audit.write_audit(self._checkpoint, self._seconds, dict(counts), statement_count=statement_count)
             session.execute(self._told(row))
         except BaseException:
             session.roll_back()
@@ -206,8 +159,7 @@ class SnowflakeLoad:
     def _begin_once(self) -> Session:
         session = self._sessions.begin(self._told(Statement(f"BEGIN NAME {quote(self._transaction)}")))
         try:
-            if session.execute(self._told(checkpoints.move_checkpoint(self._row, self._checkpoint))) != 1:
-                raise fenced(self._checkpoint.group)
+            fencing.move(session, self._row, self._checkpoint, told=self._told)
         except BaseException:
             session.roll_back()
             raise
@@ -243,15 +195,13 @@ class SnowflakeLoad:
         states = sql.state_of_file(target, sql.staging(target), path, taken=file.taken)
         self._note(target, *modes.upsert(target, sql.staging(target), states, file.keys))
 
-    def _copy(self, uploads: Uploads, stream: _Stream) -> _Copy:
-        table, files = sql.changelog(stream.target), stream.changes
-        statements = sql.copy_files(table, files.columns, uploads.folder, files.finish())
-        return _Copy(table, tuple(self._told(each, stream.target) for each in statements), files.row_count)
+    def _copy(self, uploads: Uploads, stream: StreamFiles) -> Copy:
+        return stream.copy(uploads.folder, lambda statement: self._told(statement, stream.target))
 
-    def _stream(self, uploads: Uploads, target: Target) -> _Stream:
+    def _stream(self, uploads: Uploads, target: Target) -> StreamFiles:
         if target.table not in self._streams:
             changes = uploads.growing(sql.changelog_columns(target.schema))
-            self._streams[target.table] = _Stream(target, changes)
+            self._streams[target.table] = StreamFiles(target, changes)
         return self._streams[target.table]
 
     def _note(self, target: Target, *statements: Statement) -> None:
@@ -262,17 +212,5 @@ class SnowflakeLoad:
         of = f"load {self._stamp.load}, {target.table}" if target else f"load {self._stamp.load}"
         return attrs.evolve(statement, text=f"{statement.text}\n/* {of} */")
 
-    @contextmanager
-    def _running(self) -> Iterator[Uploads]:
-        if self._uploads is None:
-            raise WarehouseError("the load is over", where=f"group {self._checkpoint.group}", hint="Open another one.")
-        try:
-            yield self._uploads
-        except BaseException as error:
-            self._end(error)
-            raise
-
-    def _end(self, error: BaseException | None = None) -> None:
-        uploads, self._uploads = self._uploads, None
-        if uploads is not None:
-            uploads.close(after=error)
+    def _let_go(self, held: Uploads, error: BaseException | None) -> None:
+        held.close(after=error)

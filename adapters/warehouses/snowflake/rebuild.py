@@ -19,6 +19,7 @@ import attrs
 import pyarrow as pa
 
 from adapters.warehouses.changerows import Stamp
+from adapters.warehouses.refusals import refuse_keyless
 from adapters.warehouses.replaying import PIECE_ROWS, Copy, replay
 from adapters.warehouses.snowflake import control, modes, sql
 from adapters.warehouses.snowflake.fencing import move
@@ -28,7 +29,7 @@ from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement, columns, quote, stored
 from adapters.warehouses.snowflake.staterows import state_file
-from adapters.warehouses.snowflake.tables import Maker, refuse_keyless
+from adapters.warehouses.snowflake.tables import Maker
 from adapters.warehouses.snowflake.uploading import Uploads
 from pipeline.domain import naming
 from pipeline.domain.change import SEQUENCE

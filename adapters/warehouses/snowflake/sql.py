@@ -11,7 +11,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from adapters.warehouses.snowflake.files import FORMAT, STAGE, FileColumn, file_columns, from_file, reading
-from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote
+from adapters.warehouses.snowflake.statement import NAMES, Statement, columns, literal, qualified, quote
 from adapters.warehouses.snowflake.types import column_type, sql_type
 from pipeline.domain import naming
 from pipeline.domain.change import COMMIT_AT, COMMIT_AT_TYPE, OLD_KEY, OP, SEQUENCE
@@ -47,29 +47,12 @@ _BASE = "_cdc_base_{}"
 FILES_AT_A_TIME = 1000
 
 
-def staging(target: Target) -> str:
-    """The staging table's name."""
-    return qualified(naming.STAGING, target.table)
-
-
-def changelog(target: Target) -> str:
-    """The changelog's name."""
-    return qualified(naming.CHANGELOG, target.table)
-
-
-def quarantine(target: Target) -> str:
-    """The quarantine table's name."""
-    return qualified(naming.QUARANTINE, target.table)
+staging, changelog, quarantine, same_key = NAMES.staging, NAMES.changelog, NAMES.quarantine, NAMES.same_key
 
 
 def work_table(target: Target) -> str:
     """The table that a staging table is built in before it is shown."""
     return qualified(naming.PIPELINE, f"rebuild__{target.table}")
-
-
-def same_key(target: Target, left: str, right: str) -> str:
-    """The condition that two aliases have the same key."""
-    return " AND ".join(f"{left}.{quote(name)} = {right}.{quote(name)}" for name in target.schema.key)
 
 
 def instant(at: datetime) -> str:

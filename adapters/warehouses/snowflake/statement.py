@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import attrs
 
+from adapters.warehouses.names import Names
+
 #: Names that people can type unquoted in any case, since they are stored in upper case.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -41,12 +43,6 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def qualified(schema: str, name: str) -> str:
-    """An object in a schema of the session's database."""
-    return f"{quote(schema)}.{quote(name)}"
-
-
-def columns(names: Iterable[str], alias: str = "") -> str:
-    """Quoted names in a row, each of ``alias`` if given."""
-    prefix = f"{alias}." if alias else ""
-    return ", ".join(prefix + quote(name) for name in names)
+NAMES = Names(quote)
+#: An object in a schema of the session's database; quoted names in a row.
+qualified, columns = NAMES.qualified, NAMES.columns

@@ -12,6 +12,8 @@ from typing import assert_never
 
 import attrs
 
+from adapters.warehouses.migrationrecord import MARKS, phrase
+from adapters.warehouses.refusals import foreign_table, refuse_keyless
 from adapters.warehouses.snowflake import control, sql
 from adapters.warehouses.snowflake.defaults import constant, fill
 from adapters.warehouses.snowflake.renames import rename_in_rows, renames_of
@@ -20,7 +22,6 @@ from adapters.warehouses.snowflake.sessions import Sessions
 from adapters.warehouses.snowflake.statement import Statement, literal, qualified, quote, stored
 from adapters.warehouses.snowflake.types import INSTANT, alters_in_place, column_type
 from pipeline.domain import naming
-from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.loading import (
     AddColumn,
     ChangeType,
@@ -32,11 +33,6 @@ from pipeline.domain.loading import (
 )
 from pipeline.domain.schema import Column
 from pipeline.domain.stream import Mode
-from pipeline.domain.tables import LOAD
-
-_STREAM_SCHEMAS = (naming.STAGING, naming.CHANGELOG, naming.QUARANTINE)
-#: A column that every table made for a stream has.
-_MARKS = {naming.STAGING: LOAD, naming.CHANGELOG: LOAD, naming.QUARANTINE: "quarantined_at"}
 
 
 @attrs.frozen
@@ -62,7 +58,9 @@ class Maker:
                 self._create(target)
                 self._record(target, "create")
             for change in migration.changes:
-                self._record(target, _phrase(change))  # first, or nobody would know that there is something to undo
+                self._record(
+                    target, phrase(change, column_type)
+                )  # first, or nobody would know that there is something to undo
                 self._alter(target, change)
             rename_in_rows(self.sessions, target, renames_of(migration.changes))
             if target.mode is Mode.APPEND:
@@ -112,15 +110,11 @@ class Maker:
         query = f"SELECT 1 FROM {control.own('migrations')} WHERE {quote('table_name')} = ? LIMIT 1"
         is_recorded = bool(self.session.rows(Statement(query, [target.table])))
         kinds = self._kinds(target.table)
-        for schema in _STREAM_SCHEMAS:
+        for schema, mark in MARKS.items():
             if stored(schema) not in kinds:
                 continue
-            if not (is_recorded and stored(_MARKS[schema]) in self.columns(schema, target.table)):
-                raise SchemaRefused(
-                    "a table of this name exists that the pipeline did not make",
-                    where=f"{stored(schema)}.{stored(target.table)}",
-                    hint="Rename or drop it, or give the stream another name.",
-                )
+            if not (is_recorded and stored(mark) in self.columns(schema, target.table)):
+                raise foreign_table(f"{stored(schema)}.{stored(target.table)}")
 
     def _create(self, target: Target) -> None:
         self._record(target, "begin to create")  # or what is made next would be taken for somebody else's
@@ -183,16 +177,6 @@ class Maker:
         self.session.execute(Statement(text))
 
 
-def refuse_keyless(target: Target) -> None:
-    """Raise ``SchemaRefused`` for a mode that finds rows by a key that the stream does not have."""
-    if not target.schema.key and target.mode is not Mode.APPEND:
-        raise SchemaRefused(
-            f"the stream has no key, so its mode cannot be {target.mode.value}",
-            where=f"stream {target.stream}",
-            hint="Set its mode to append, or give the table a primary key or a replica identity index.",
-        )
-
-
 def _shown_type(described: str) -> str:
     """A type as ``SHOW COLUMNS`` describes it, spelt as ``column_type`` does."""
     told = json.loads(described)
@@ -201,17 +185,3 @@ def _shown_type(described: str) -> str:
         return f"NUMBER({told['precision']},{told['scale']})"
     names = {"TEXT": "VARCHAR", "REAL": "FLOAT", "TIMESTAMP_TZ": INSTANT, "TIMESTAMP_NTZ": "TIMESTAMP_NTZ(6)"}
     return names.get(kind, "TIME(6)" if kind == "TIME" else kind)
-
-
-def _phrase(change: SchemaChange) -> str:
-    match change:
-        case AddColumn(column):
-            return f"add column {column.name} {column_type(column)}"
-        case ChangeType(column):
-            return f"change type of {column.name} to {column_type(column)}"
-        case RenameColumn(name, column):
-            return f"rename column {name} to {column.name}"
-        case DropColumn(name):
-            return f"keep dropped column {name}"
-        case _:
-            assert_never(change)

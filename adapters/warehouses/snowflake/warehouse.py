@@ -11,6 +11,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from adapters.warehouses.changerows import as_changelog
+from adapters.warehouses.refusals import already_begun, fenced, refuse_same_epoch
 from adapters.warehouses.snowflake import (
     audit,
     bookmarks,
@@ -25,7 +26,7 @@ from adapters.warehouses.snowflake import (
     workfolders,
 )
 from adapters.warehouses.snowflake.checkpoints import Idle, Known, Recorded, place_of
-from adapters.warehouses.snowflake.fencing import fenced, move
+from adapters.warehouses.snowflake.fencing import move
 from adapters.warehouses.snowflake.files import FileColumn, file_columns, showing, shown
 from adapters.warehouses.snowflake.load import SnowflakeLoad
 from adapters.warehouses.snowflake.options import SnowflakeOptions
@@ -37,7 +38,7 @@ from adapters.warehouses.snowflake.types import widens
 from adapters.warehouses.snowflake.undoing import undo, unrecorded
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.checkpoint import Checkpoint, StreamState
-from pipeline.domain.errors import Fenced, PipelineError, SchemaRefused, WarehouseError
+from pipeline.domain.errors import PipelineError, SchemaRefused
 from pipeline.domain.finding import Finding
 from pipeline.domain.limits import ValueLimits
 from pipeline.domain.loading import Migration, Target
@@ -115,17 +116,12 @@ class SnowflakeWarehouse:
         except PipelineError as error:
             if error.facts.get("errno") != TAKEN:
                 raise
-            raise Fenced(
-                "the group was already begun",
-                where=f"group {checkpoint.group}",
-                hint="Start again: it goes on there.",
-            ) from None
+            raise already_begun(checkpoint.group) from None
         self._recorded[checkpoint.group] = Recorded(checkpoint)
 
     def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint's row by one of a later epoch, which makes an idle comment of the old one void."""
-        if checkpoint.epoch <= previous.epoch:
-            raise WarehouseError("a reset must raise the epoch", where=f"group {checkpoint.group}")
+        refuse_same_epoch(previous, checkpoint)
         self._move(previous, checkpoint)
 
     def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
