@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.warehouse import WarehouseConformance, WarehouseHarness
+from tests.conformance.warehouse import WarehouseConformance
+from tests.conformance.warehouse_fences import WarehouseFencesConformance
+from tests.conformance.warehouse_ground import WarehouseHarness
+from tests.conformance.warehouse_migrations import WarehouseMigrationsConformance
 from tests.conformance.warehouse_modes import WarehouseModesConformance
 from tests.conformance.warehouse_rows import WarehouseRowsConformance
 from tests.integration.warehouses.snowflake.test_conformance import SnowflakeHarness
@@ -18,7 +21,15 @@ class _OnAccount:
 
 
 class TestAccount(_OnAccount, WarehouseConformance):
-    """Checkpoints, transactions, migrations."""
+    """Checkpoints, bookmarks, groups, transactions, the audit."""
+
+
+class TestAccountFences(_OnAccount, WarehouseFencesConformance):
+    """Writers that were overtaken."""
+
+
+class TestAccountMigrations(_OnAccount, WarehouseMigrationsConformance):
+    """Tables made and altered."""
 
 
 class TestAccountModes(_OnAccount, WarehouseModesConformance):

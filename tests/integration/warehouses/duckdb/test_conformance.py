@@ -9,7 +9,10 @@ import pytest
 
 from adapters.warehouses.duckdb import build
 from pipeline.ports.warehouse import Warehouse
-from tests.conformance.warehouse import WarehouseConformance, WarehouseHarness
+from tests.conformance.warehouse import WarehouseConformance
+from tests.conformance.warehouse_fences import WarehouseFencesConformance
+from tests.conformance.warehouse_ground import WarehouseHarness
+from tests.conformance.warehouse_migrations import WarehouseMigrationsConformance
 from tests.conformance.warehouse_modes import WarehouseModesConformance
 from tests.conformance.warehouse_rows import WarehouseRowsConformance
 
@@ -36,7 +39,15 @@ class _OnDuckDB:
 
 
 class TestDuckDB(_OnDuckDB, WarehouseConformance):
-    """Checkpoints, transactions, migrations."""
+    """Checkpoints, bookmarks, groups, transactions, the audit."""
+
+
+class TestDuckDBFences(_OnDuckDB, WarehouseFencesConformance):
+    """Writers that were overtaken."""
+
+
+class TestDuckDBMigrations(_OnDuckDB, WarehouseMigrationsConformance):
+    """Tables made and altered."""
 
 
 class TestDuckDBModes(_OnDuckDB, WarehouseModesConformance):

@@ -13,7 +13,10 @@ from adapters.warehouses.snowflake.session import open_session
 from adapters.warehouses.snowflake.statement import Statement, qualified, quote
 from pipeline.domain.naming import STAGING
 from pipeline.ports.warehouse import Warehouse
-from tests.conformance.warehouse import WarehouseConformance, WarehouseHarness
+from tests.conformance.warehouse import WarehouseConformance
+from tests.conformance.warehouse_fences import WarehouseFencesConformance
+from tests.conformance.warehouse_ground import WarehouseHarness
+from tests.conformance.warehouse_migrations import WarehouseMigrationsConformance
 from tests.conformance.warehouse_modes import WarehouseModesConformance
 from tests.conformance.warehouse_rows import WarehouseRowsConformance
 from tests.support.emulator import Emulator
@@ -46,7 +49,15 @@ class _OnSnowflake:
 
 
 class TestSnowflake(_OnSnowflake, WarehouseConformance):
-    """Checkpoints, transactions, migrations."""
+    """Checkpoints, bookmarks, groups, transactions, the audit."""
+
+
+class TestSnowflakeFences(_OnSnowflake, WarehouseFencesConformance):
+    """Writers that were overtaken."""
+
+
+class TestSnowflakeMigrations(_OnSnowflake, WarehouseMigrationsConformance):
+    """Tables made and altered."""
 
 
 class TestSnowflakeModes(_OnSnowflake, WarehouseModesConformance):

@@ -6,7 +6,10 @@ import pytest
 
 from adapters.warehouses.memory import MemoryWarehouse
 from adapters.warehouses.memory.store import Store
-from tests.conformance.warehouse import WarehouseConformance, WarehouseHarness
+from tests.conformance.warehouse import WarehouseConformance
+from tests.conformance.warehouse_fences import WarehouseFencesConformance
+from tests.conformance.warehouse_ground import WarehouseHarness
+from tests.conformance.warehouse_migrations import WarehouseMigrationsConformance
 from tests.conformance.warehouse_modes import WarehouseModesConformance
 from tests.conformance.warehouse_rows import WarehouseRowsConformance
 
@@ -31,7 +34,15 @@ class _InMemory:
 
 
 class TestConformance(_InMemory, WarehouseConformance):
-    """Checkpoints, transactions, fences, migrations and the audit."""
+    """Checkpoints, bookmarks, groups, transactions, the audit."""
+
+
+class TestFences(_InMemory, WarehouseFencesConformance):
+    """Writers that were overtaken."""
+
+
+class TestMigrations(_InMemory, WarehouseMigrationsConformance):
+    """Tables made and altered."""
 
 
 class TestModes(_InMemory, WarehouseModesConformance):
