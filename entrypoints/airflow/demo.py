@@ -15,6 +15,7 @@ from pathlib import Path
 from entrypoints.airflow.client import AirflowClient
 from entrypoints.airflow.local import LocalAirflow
 from entrypoints.cli.stopping import stopping
+from entrypoints.demo.partners import Partners
 from entrypoints.demo.server import EmbeddedPostgres
 from entrypoints.demo.shop import create_shop
 from entrypoints.demo.workforce import Workforce
@@ -65,12 +66,14 @@ def _run(stack: ExitStack, home: Path) -> None:
     create_shop(server.dsn())
     _say(f"PostgreSQL is up on port {server.port}, with a shop in it; Airflow takes a minute to start")
     config_dir = _fresh_home(home)
+    partners = stack.enter_context(Partners(home / "suppliers"))
     airflow = LocalAirflow(
         home / "airflow",
         {
             "PIPELINE_CONFIG_DIR": str(config_dir),
             "PIPELINE_HOME": str(home),
             "SHOP_DSN": server.dsn("shop"),
+            **partners.environment,
             "PYTHONPATH": os.pathsep.join(filter(None, (_checkout(), os.environ.get("PYTHONPATH", "")))),
         },
     )
@@ -81,6 +84,7 @@ def _run(stack: ExitStack, home: Path) -> None:
     workforce = Workforce(server.dsn("shop"), rate_per_s=_RATE)
     stack.callback(workforce.stop)
     workforce.start()
+    partners.start()
     _say(
         _READY.format(
             url=airflow.url,

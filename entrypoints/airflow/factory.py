@@ -35,7 +35,6 @@ def build_dags(config_dir: Path | None = None) -> dict[str, DAG]:
 def build_dag(header: Header, config_dir: Path) -> DAG:
     """The DAG of one pipeline; at most one run of it at a time."""
     from airflow.sdk import DAG
-    from airflow.sdk.definitions.param import ParamsDict
 
     from entrypoints.airflow.graph import add_tasks
     from entrypoints.airflow.scheduling import airflow_schedule
@@ -62,8 +61,10 @@ def build_dag(header: Header, config_dir: Path) -> DAG:
         },
     ) as dag:
         add_tasks(header, config_dir)
-    # Last, since Airflow copies what a DAG has by then for each of its tasks: half the time of parsing.
-    dag.params = ParamsDict(_params(header))
+    # Last, since Airflow copies what a DAG has by then for each of its tasks, and one by one, since it would check all
+    # of them against their schemas otherwise, which are good: together more than half the time of parsing.
+    for name, param in _params(header).items():
+        dag.params[name] = param
     return dag
 
 
@@ -71,10 +72,12 @@ def documentation(header: Header) -> str:
     """What the UI shows of the pipeline, as Markdown."""
     listed = [f"| `{stream}` | {mode} |" for stream, mode in header.streams]
     starts = header.schedule.text or "by hand"
+    names = ", ".join(f"`{source}`" for source in header.sources)
+    sources = f"Source {names}" if len(header.sources) == 1 else f"Sources {names}"
     lines = [
         header.description or f"The pipeline {header.name}.",
         "",
-        f"Source `{header.source}`; starts: `{starts}`; file `{header.path.name}`.",
+        f"{sources}; starts: `{starts}`; file `{header.path.name}`.",
     ]
     if header.orchestration.pool:
         lines += [

@@ -55,11 +55,11 @@ class Orchestration:
 
 @attrs.frozen
 class Header:
-    """``streams`` are names and modes in order of the file; ``source`` is the name of its log source."""
+    """``streams`` are names and modes in order of the file; ``sources`` are names too."""
 
     name: str
     path: Path
-    source: str
+    sources: tuple[str, ...]
     schedule: Schedule = attrs.field(factory=Schedule)
     description: str = ""
     streams: tuple[tuple[str, str], ...] = ()
@@ -81,11 +81,10 @@ def read_header(path: Path) -> Header:
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         content = None
     sections = _mapping(content)
-    name = _mapping(sections.get("source")).get("name")
     return Header(
         name=path.stem,
         path=path,
-        source=name if isinstance(name, str) else path.stem,
+        sources=_sources(sections, path.stem),
         schedule=_schedule(sections.get("schedule")),
         description=str(sections.get("description") or "").strip(),
         streams=tuple(
@@ -95,6 +94,13 @@ def read_header(path: Path) -> Header:
         has_transform="transform" in sections,
         orchestration=_orchestration(_mapping(sections.get("airflow")), _mapping(sections.get("streams"))),
     )
+
+
+def _sources(sections: Mapping[str, object], pipeline: str) -> tuple[str, ...]:
+    if several := _mapping(sections.get("sources")):
+        return tuple(map(str, several))
+    name = _mapping(sections.get("source")).get("name")
+    return (name if isinstance(name, str) else pipeline,)
 
 
 def _schedule(value: object) -> Schedule:

@@ -36,14 +36,14 @@ def test_every_pipeline_file_has_a_header_even_a_broken_one(tmp_path: Path) -> N
         Header(
             "a",
             folder / "a.yaml",
-            "hr",
+            ("hr",),
             schedule=Schedule(ScheduleKind.CRON, cron="@hourly"),
             description="People.",
             streams=(("people", "history"), ("notes", "mirror")),
             has_transform=True,
         ),
-        Header("b", folder / "b.yaml", "b"),
-        Header("c", folder / "c.yaml", "c"),
+        Header("b", folder / "b.yaml", ("b",)),
+        Header("c", folder / "c.yaml", ("c",)),
     )
 
 
@@ -105,6 +105,11 @@ def test_the_documentation_is_that_of_the_file(tmp_path: Path) -> None:
         "The CRM.\n\nSource `office`; starts: `every 300 s`; file `crm.yaml`.\n\n"
         "| stream | mode |\n|---|---|\n| `people` | history |\n| `notes` | mirror |"
     )
+
+
+def test_the_documentation_names_every_source(tmp_path: Path) -> None:
+    found = header("sources: {office: {kind: postgres}, fx: {kind: rest}}\n", tmp_path)
+    assert "Sources `office`, `fx`; starts: `by hand`; file `crm.yaml`." in documentation(found)
 
 
 def test_the_documentation_says_which_pool_has_to_be_there(tmp_path: Path) -> None:
