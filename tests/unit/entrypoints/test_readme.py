@@ -43,7 +43,8 @@ def test_its_pipeline_files_are_good(text: str, tmp_path: Path) -> None:
     path.write_text(text.replace("/run/secrets/", f"{tmp_path}/"))
     warehouse = {"kind": "duckdb", "path": "var/{pipeline}.duckdb"}
     settings = Settings("development", tmp_path, tmp_path, warehouse=warehouse, transform={"kind": "dbt"})
-    environment = {"CRM_DSN": "postgresql://db/crm", "RSA_KEY_PASSPHRASE": "of the key"}
+    environment = {"CRM_DSN": "postgresql://db/crm", "RSA_KEY_PASSPHRASE": "of the key", "FX_TOKEN": "token"}
+    environment["OLD_SHOP_URL"] = "sqlite:///old.db"
     spec = load_pipeline(str(path), settings, environment=environment).spec
     if spec.warehouse.kind == "duckdb":
         assert spec.warehouse.options["path"] == str(tmp_path / "var/crm.duckdb")
