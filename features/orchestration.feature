@@ -18,6 +18,19 @@ Feature: Runs start when there is something to do
       And the source keeps the log as before
       And the next run leaves nothing to do
 
+    Scenario: More comes before a run has loaded what is due
+      Given the pipeline has copied it
+      And the source committed
+        | change | id | status | amount |
+        | insert | 2  | new    | 20.00  |
+      And somebody has seen that a run is due
+      And the source committed
+        | change | id | status | amount |
+        | insert | 3  | new    | 30.00  |
+      When somebody looks for changes again
+      Then no run is due
+      And the next run leaves nothing to do
+
     Scenario: Nothing was ever loaded
       When somebody looks for changes
       Then a run is due

@@ -25,7 +25,7 @@ from pipeline.domain.errors import Missing, PipelineError
 
 _PR_SET_PDEATHSIG = 1
 _USER = "admin"
-_START_S = 120.0
+_START_S = 300.0
 _STOP_S = 30.0
 _KILL_S = 5.0
 _POLL_S = 0.25
