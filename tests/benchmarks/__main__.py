@@ -22,7 +22,9 @@ import psycopg
 from entrypoints.demo.server import EmbeddedPostgres
 from entrypoints.demo.shop import create_shop
 from tests.benchmarks import table
+from tests.benchmarks.files import files as read_files
 from tests.benchmarks.snowflake import PATH_ROWS, upload, whole_path
+from tests.benchmarks.sql import reading
 from tests.support.attached import ROOT, environment
 
 CHANGES = 500_000
@@ -32,13 +34,14 @@ ROWS = 1_000_000
 def main() -> None:
     """Run all parts, or those named."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["copy", "drain", "latency", "marts", "snowflake"])
+    parser.add_argument("parts", nargs="*", default=["copy", "drain", "latency", "marts", "snowflake", "sql", "files"])
     parser.add_argument("--rounds", type=int, default=3, help="rounds of copy and drain (default 3)")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the latency parts (default 20)")
     parser.add_argument("--rate", type=int, default=500, help="transactions a second in them (default 500)")
     chosen = parser.parse_args()
     results: dict[str, Any] = {}
-    measures = {"copy": copy, "drain": drain, "latency": latency, "marts": marts, "snowflake": snowflake}
+    measures = {"copy": copy, "drain": drain, "latency": latency, "marts": marts, "snowflake": snowflake, "sql": sql}
+    measures["files"] = files
     for part in chosen.parts:
         settings = {"max_wal_size": "8GB", "checkpoint_timeout": "30min"}
         with EmbeddedPostgres(settings=settings) as server, tempfile.TemporaryDirectory() as folder:
@@ -91,10 +94,21 @@ def marts(server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) ->
     return _child("latency", dsn, folder, chosen.rate, chosen.seconds)
 
 
+def files(_server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """A million rows of each format, against the bare library that only reads the same."""
+    return read_files(folder, rounds=chosen.rounds)
+
+
 def snowflake(server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """Rows to files on the stage, against the bare connector; then a copy and a drain through the emulator."""
     _database(server, "bench", rows=PATH_ROWS)
     return {"upload": upload(folder, rounds=chosen.rounds), "whole_path": whole_path(server, folder)}
+
+
+def sql(server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """A million rows without a log, against ADBC alone that reads the same."""
+    _database(server, "bench", rows=ROWS)
+    return reading(server, folder, rounds=chosen.rounds)
 
 
 def _database(server: EmbeddedPostgres, name: str, *, rows: int) -> str:

@@ -37,7 +37,7 @@ class _Shown:
 
     def not_before(self, since: Values) -> _Shown:
         """Those that a look from ``since`` on shows again, rows without a cursor included."""
-        mask = _not_before(self.cursors, since)
+        mask = not_before(self.cursors, since)
         return _Shown(self.cursors.filter(pa.array(mask)), self.hashes[:, mask], self.prints[:, mask])
 
 
@@ -161,7 +161,7 @@ def _highest(cursors: pa.Table) -> Values:
     return tuple(values)
 
 
-def _not_before(cursors: pa.Table, since: Values) -> np.ndarray:
+def not_before(cursors: pa.Table, since: Values) -> np.ndarray:
     """Which rows do not come before ``since``; those that lack a value of their cursor never do."""
     count = cursors.num_rows
     after, same = np.zeros(count, dtype=bool), np.ones(count, dtype=bool)

@@ -26,12 +26,14 @@ Lost = tuple[pa.Int64Array, pa.StringArray, str]
 class Selected:
     """A column and how it is read. ``expression`` is what is selected, as SQL; ``decode`` makes values of the column's
     type of it. ``ordered`` is what its values are compared and put in order by, as SQL; "": it can be no cursor.
+    ``is_coarse``: that tells values apart less finely than they are, so that a few rows too many may come.
     """
 
     column: Column
     expression: str
     decode: Callable[[pa.Array], tuple[pa.Array, list[Lost]]]
     ordered: str = ""
+    is_coarse: bool = False
 
 
 @attrs.frozen(eq=False)

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 import attrs
 import pyarrow as pa
 
-from adapters.sources.polling.cursor import SINCE, values_of
+from adapters.sources.polling.changerows import taken
+from adapters.sources.polling.cursor import SINCE, not_before, values_of
 from adapters.sources.polling.extractor import Extraction, Kind, Rows
 from adapters.sources.sql.cursors import cursor_columns, until_of, window_of
 from adapters.sources.sql.database import Database, Described, Fetched, Select, Selected, View
@@ -233,7 +234,8 @@ class SqlExtractor:
         keys = RowKeys()
         with self._told(spec):
             try:
-                for piece in view.read(select):
+                for read in view.read(select):
+                    piece = _exact(read, select)
                     yield Rows(_keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
                 if bookmarks:
                     yield Rows(known.schema.arrow().empty_table(), bookmarks=bookmarks)
@@ -289,6 +291,15 @@ def _keyed(known: _Stream, piece: Fetched, keys: RowKeys) -> pa.Table:
     if not known.made_key:
         return piece.table
     return piece.table.append_column(known.schema.key[0], keys.of(piece.table, piece.misfits))
+
+
+def _exact(piece: Fetched, select: Select) -> Fetched:
+    """Less the rows that the database could not tell from later ones, or every look would take them for new."""
+    if not any(selected.is_coarse for selected, _ in select.since):
+        return piece
+    cursors = piece.table.select([selected.column.name for selected, _ in select.since])
+    mask = not_before(cursors, tuple(value for _, value in select.since))
+    return piece if mask.all() else Fetched(piece.table.filter(pa.array(mask)), taken(piece.misfits, mask))
 
 
 def _any_rows(view: View, select: Select, column: Selected) -> bool:

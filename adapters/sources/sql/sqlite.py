@@ -28,7 +28,7 @@ from adapters.sources.sql.relation import RelationName
 from adapters.sources.sql.spool import RowSpool
 from adapters.sources.sql.sqlite_stamp import file_stamp
 from adapters.sources.sql.sqlite_types import SqliteColumn, column_of
-from adapters.sources.sql.statements import conditions
+from adapters.sources.sql.statements import Bind, conditions
 from pipeline.domain.errors import ConfigError, SourceUnreachable
 from pipeline.domain.naming import column_names
 from pipeline.domain.valuetext import texts
@@ -204,17 +204,25 @@ class SqliteView:
                 connection.close()
 
     def _read(self, select: Select) -> Iterator[Fetched]:
-        text, values = statement(select, self.source_of(select.described.reading))
+        text, values = statement(select, self.source_of(select.described.reading), is_plain=not self._any_odd(select))
         names = len(select.columns)
-        odd = next((number for number, column in enumerate(select.columns) if _odd(column)), None)
         is_first = True
         for batch in self._batches(text, values, rows=self._piece_rows(select)):
             rows = batch.slice(1) if is_first else batch
             is_first = False
             if rows.num_rows:
-                yield _decoded(
-                    select, [rows.column(number + 1) for number in range(names + 1)], has_odd=odd is not None
-                )
+                yield _decoded(select, [rows.column(number + 1) for number in range(names + 1)])
+
+    def _any_odd(self, select: Select) -> bool:
+        """Whether any row has a value that the fast way of reading its column would not get right."""
+        values: list[object] = []
+        hinders = [column.hinders for column in select.columns if isinstance(column, SqliteColumn) and column.hinders]
+        if not hinders or select.limit is not None:
+            return True
+        where = [*conditions(select, _binder(values)), f"({' OR '.join(hinders)})"]
+        source = self.source_of(select.described.reading)
+        text = f"SELECT 1 FROM {source} WHERE {' AND '.join(where)} LIMIT 1"
+        return any(batch.num_rows for batch in self._batches(text, values, rows=1))
 
     def _piece_rows(self, select: Select) -> int:
         """How many rows of average size make up a piece."""
@@ -241,28 +249,24 @@ class SqliteView:
         return self._connection
 
 
-def statement(select: Select, source: str) -> tuple[str, list[object]]:
+def statement(select: Select, source: str, *, is_plain: bool = False) -> tuple[str, list[object]]:
     """The text and its values. The first row is no row of the table: ADBC takes the columns' types from the first rows,
-    where a column may hold nothing but nulls. The last column tells of values that are not of their column's type.
+    where a column may hold nothing but nulls. The last column tells of values that are not of their column's type;
+    ``is_plain``: there are none but in columns that have no plain expression.
     """
     values: list[object] = []
-
-    def bind(selected: Selected, value: pa.Scalar) -> str:
-        values.append(_bound(value))
-        return "CAST(? AS NUMERIC)" if pa.types.is_decimal(value.type) else "?"
-
     columns = [column for column in select.columns if isinstance(column, SqliteColumn)]
     order = [column for column in select.order if isinstance(column, SqliteColumn)]
     seeds = ["0", *(column.seed for column in columns), "''", *(column.order_seed for column in order)]
     taken = [
         "1",
-        *(column.expression for column in columns),
-        _oddities(columns),
+        *(column.plain if is_plain and column.plain else column.expression for column in columns),
+        _oddities(columns, is_plain=is_plain),
         *(column.ordered for column in order),
     ]
     first = ", ".join(f"{seed} AS c{number}" for number, seed in enumerate(seeds))
     text = f"SELECT {first} UNION ALL SELECT {', '.join(taken)} FROM {source}"
-    where = conditions(select, bind)
+    where = conditions(select, _binder(values))
     if where:
         text += f" WHERE {' AND '.join(where)}"
     if order:
@@ -270,13 +274,21 @@ def statement(select: Select, source: str) -> tuple[str, list[object]]:
     return (f"{text} LIMIT {select.limit + 1}" if select.limit is not None else text), values
 
 
-def _oddities(columns: Sequence[SqliteColumn]) -> str:
+def _binder(values: list[object]) -> Bind:
+    def bind(_: Selected, value: pa.Scalar) -> str:
+        values.append(_bound(value))
+        return "CAST(? AS NUMERIC)" if pa.types.is_decimal(value.type) else "?"
+
+    return bind
+
+
+def _oddities(columns: Sequence[SqliteColumn], *, is_plain: bool) -> str:
     """A JSON array of the odd values as text, one place a column, null in rows that have none."""
-    odd = [column.odd for column in columns if column.odd]
-    if not odd:
+    asked = [column for column in columns if column.odd and not (is_plain and column.plain)]
+    if not asked:
         return "NULL"
-    shown = ", ".join(_shown(column) if column.odd else "NULL" for column in columns)
-    return f"CASE WHEN {' OR '.join(odd)} THEN json_array({shown}) END"
+    shown = ", ".join(_shown(column) if column in asked else "NULL" for column in columns)
+    return f"CASE WHEN {' OR '.join(column.odd for column in asked)} THEN json_array({shown}) END"
 
 
 def _shown(column: SqliteColumn) -> str:
@@ -285,18 +297,14 @@ def _shown(column: SqliteColumn) -> str:
     return f"CASE WHEN {column.odd} THEN {text} END"
 
 
-def _odd(column: Selected) -> bool:
-    return isinstance(column, SqliteColumn) and bool(column.odd)
-
-
-def _decoded(select: Select, raw: list[pa.Array], *, has_odd: bool) -> Fetched:
+def _decoded(select: Select, raw: list[pa.Array]) -> Fetched:
     *values, oddities = raw
     arrays, lost = [], []
     for selected, array in zip(select.columns, values, strict=True):
         decoded, misfits = selected.decode(array)
         arrays.append(decoded)
         lost += [(selected.column.name, misfit) for misfit in misfits]
-    if has_odd and oddities.null_count < len(oddities):
+    if oddities.null_count < len(oddities):
         lost += _odd_values(select, oddities)
     return fetched(select, arrays, lost)
 
