@@ -5,6 +5,7 @@ A value that the type cannot hold exactly is null in the result and listed with 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -20,6 +21,7 @@ from pipeline.domain.schema import Column
 from pipeline.domain.valuetext import literals, one_array, plain, texts
 
 NOT_ENCODED = "bytes that are not of the encoding"
+NOT_JSON = "text that is not JSON"
 UNFIT = "value that the column's type cannot hold"
 
 _NUMERAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
@@ -30,12 +32,13 @@ Unfit = tuple[np.ndarray, pa.Array, str]
 
 
 def cast(
-    column: Column, values: pa.Array | pa.ChunkedArray, *, has_odd_bytes: bool = False
+    column: Column, values: pa.Array | pa.ChunkedArray, *, has_odd_bytes: bool = False, is_json: bool = False
 ) -> tuple[pa.Array, list[Unfit]]:
-    """``values`` as the column's type, and what did not fit."""
+    """``values`` as the column's type, and what did not fit. ``is_json``: texts of JSON columns are known to be JSON."""
     array = one_array(values)
     kind = column.type
     if pa.types.is_nested(array.type):
+        is_json = True
         documents = literals(array).cast(pa.string())
         array = pc.if_else(array.is_valid(), documents, pa.scalar(None, pa.string()))
     if not pa.types.is_string(array.type):
@@ -44,9 +47,32 @@ def cast(
     if has_odd_bytes:
         array, odd = _without_odd_bytes(array)
     if pa.types.is_string(kind):
-        return array, odd
+        return _documents(array, odd) if column.json and not is_json else (array, odd)
     found, unfit = _parsed(pc.ascii_trim_whitespace(array), kind)
     return found, [*odd, *unfit]
+
+
+def _documents(array: pa.Array, odd: list[Unfit]) -> tuple[pa.Array, list[Unfit]]:
+    """Texts that are JSON documents."""
+    wrong = [number for number, text in enumerate(array.to_pylist()) if text is not None and not _is_json(text)]
+    if not wrong:
+        return array, odd
+    rows = np.array(wrong, np.int64)
+    mask = np.zeros(len(array), dtype=bool)
+    mask[rows] = True
+    return pc.if_else(pa.array(mask), pa.scalar(None, pa.string()), array), [*odd, _unfit(array, rows, NOT_JSON)]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(_word: str) -> None:
+    raise ValueError("NaN and Infinity are no JSON")
 
 
 def _without_odd_bytes(array: pa.Array) -> tuple[pa.Array, list[Unfit]]:
@@ -69,7 +95,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, list[Unfit
     try:
         return array.cast(kind), []
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _one_by_one(array, kind, lambda value: pa.scalar(value, array.type).cast(kind).as_py())
+        return _one_by_one(array, kind, lambda value: value.cast(kind).as_py())
 
 
 def _parsed(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, list[Unfit]]:
@@ -98,12 +124,14 @@ def _is_readable(array: pa.Array, kind: pa.DataType) -> bool:
     return not (pa.types.is_time(kind) or pa.types.is_binary(kind))
 
 
-def _one_by_one(array: pa.Array, kind: pa.DataType, read: Callable[[object], object]) -> tuple[pa.Array, list[Unfit]]:
+def _one_by_one(
+    array: pa.Array, kind: pa.DataType, read: Callable[[pa.Scalar], object]
+) -> tuple[pa.Array, list[Unfit]]:
     """Each distinct value alone."""
     encoded = array.dictionary_encode()
     found: list[object] = []
     failed = []
-    for number, value in enumerate(encoded.dictionary.to_pylist()):
+    for number, value in enumerate(encoded.dictionary):
         try:
             found.append(pa.scalar(read(value), kind).as_py())
         except (ValueError, TypeError, ArithmeticError, pa.ArrowException):
@@ -122,7 +150,7 @@ def _unfit(array: pa.Array, rows: np.ndarray, reason: str) -> Unfit:
     return rows, pa.array(shown, pa.string()), reason
 
 
-def _reader(kind: pa.DataType) -> Callable[[object], object]:
+def _reader(kind: pa.DataType) -> Callable[[pa.Scalar], object]:
     readers: list[tuple[Callable[[pa.DataType], bool], Callable[[str], object]]] = [
         (pa.types.is_integer, _integer),
         (pa.types.is_floating, _floating),
@@ -134,7 +162,7 @@ def _reader(kind: pa.DataType) -> Callable[[object], object]:
         (pa.types.is_binary, bytes.fromhex),
     ]
     read = next(read for test, read in readers if test(kind))
-    return lambda value: read(str(value))
+    return lambda value: read(value.as_py())
 
 
 def _integer(text: str) -> int:

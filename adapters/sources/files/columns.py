@@ -73,7 +73,7 @@ class Samples:
 
     def _sample(self, info: FileInfo, options: ReadOptions) -> dict[str, Shape] | None:
         try:
-            with self._store.open(info.path) as file:
+            with self._store.open(info) as file:
                 return shapes_in(file, info.path, options)
         except (Unreadable, Vanished):
             return None

@@ -39,6 +39,8 @@ def discover(store: Store, samples: Samples) -> tuple[Relation, ...]:
 def pattern_of(path: str) -> str | None:
     """The pattern of the group that a file belongs to, None for one that no pattern matches: a hidden one."""
     *folders, name = path.split("/")
+    if any(part[:1] in {".", "_"} for part in (*folders, name)):
+        return None
     shown = [_PART.sub(lambda match: f"{match[1]}={{{match[1]}}}", folder) for folder in folders]
     dot = name.find(".", 1)
     # Of ``a.2026.csv.gz`` the suffixes that tell format and compression count.
@@ -70,4 +72,7 @@ def _relation(pattern: str, files: list[FileInfo], samples: Samples) -> Relation
         layout = layout_of(options, in_order(files), samples, where="")
     except SourceRejected as error:
         return Relation(pattern, f"{kind} files", StreamSchema(()), byte_count=size, reason=error.what)
+    if not layout.shapes:
+        reason = "no file of it can be read"
+        return Relation(pattern, f"{kind} files", StreamSchema(()), byte_count=size, reason=reason)
     return Relation(pattern, f"{kind} files", layout.schema, byte_count=size)

@@ -111,7 +111,7 @@ class _Lines:
                 continue
             lines.append(number)
             for name, kept in values.items():
-                kept.append(_text(document.get(name)))
+                kept.append(_text(document.get(name), is_json=self._shapes[name].json))
             if self._keeps_extra:
                 others = {name: value for name, value in document.items() if name not in values}
                 extra.append(_written(others) if others else None)
@@ -137,8 +137,8 @@ def _refuse(_word: str) -> None:
     raise ValueError("NaN and Infinity are no JSON")
 
 
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
+def _text(value: object, *, is_json: bool) -> str | None:
+    if value is None or (isinstance(value, str) and not is_json):
         return value
     return _written(value)
 

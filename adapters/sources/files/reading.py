@@ -96,13 +96,14 @@ def rows_of(
     """The rows of a block in the stream's columns, its bad lines at the end, and what did not fit."""
     count, bad_count = len(block.lines), len(block.bad)
     parts = options.pattern.parts(info.path) or {}
+    is_json = options.format in {"jsonl", "avro"}
     arrays: dict[str, pa.Array] = {}
     misfits: list[Misfit] = []
 
     def take(column: Column, values: pa.Array | None) -> None:
         array = pa.nulls(count, column.type)
         if values is not None:
-            array, unfit = cast(column, values, has_odd_bytes=has_odd_bytes)
+            array, unfit = cast(column, values, has_odd_bytes=has_odd_bytes, is_json=is_json)
             misfits.extend(Misfit(column.name, pa.array(rows), texts, reason) for rows, texts, reason in unfit)
         arrays[column.name] = array if not bad_count else pa.concat_arrays([array, pa.nulls(bad_count, column.type)])
 
@@ -125,7 +126,7 @@ def rows_of(
 
 def _blocks(store: Store, info: FileInfo, options: ReadOptions, layout: Layout) -> Iterator[_Read]:
     """The blocks of a file, at least one; one that cannot be read on ends with what is wrong."""
-    with store.open(info.path) as file:
+    with store.open(info) as file:
         read_bytes, last = 0, 0
         try:
             with blocks_of(file, info.path, options, shapes=layout.shapes) as (blocks, text):
@@ -147,8 +148,7 @@ def _nothing(*bad: BadLine) -> Block:
 
 def _last_entry(store: Store, info: FileInfo, known: Lines, seen: Lines, read: _Read) -> Entry:
     """What to remember of a file that was read to its end; one that changed meanwhile is read once more."""
-    now = store.state(info)
-    if now is None or now.evidence != info.evidence:
+    if not store.is_as_listed(info):
         return Entry(info.evidence, known | seen, Fate.PARTIAL)
     return Entry(info.evidence, known | seen, Fate.BAD) if read.unreadable else Entry(info.evidence, seen)
 

@@ -24,6 +24,8 @@ _MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "c
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "versionId")
 #: Errors of the libraries behind fsspec that are somebody's to mend, by class name: the libraries are optional.
 _REJECTIONS = frozenset({"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ParamValidationError"})
+#: What is not on this machine and no larger than this is read by one request.
+_SMALL_BYTES = 8 * 1024 * 1024
 #: A folder that is linked below itself ends here.
 _DEEPEST = 64
 
@@ -71,8 +73,16 @@ class Store:
         found = self._local("", None) if self._options.is_local else self._remote("")
         return sorted(found, key=lambda info: info.path)
 
-    def state(self, info: FileInfo) -> FileInfo | None:
-        """The file as it is now; None if it is gone."""
+    def is_as_listed(self, info: FileInfo) -> bool:
+        """Whether the file that was read is still the one that was listed. One that was read by a single request is of
+        one piece: if it is a later one, the next listing shows it.
+        """
+        if self._is_small(info):
+            return True
+        now = self._state(info)
+        return now is not None and now.evidence == info.evidence
+
+    def _state(self, info: FileInfo) -> FileInfo | None:
         with self._translated(info.path):
             try:
                 if self._options.is_local:
@@ -83,12 +93,15 @@ class Store:
                 return None
 
     @contextmanager
-    def open(self, path: str) -> Iterator[GuardedFile]:
+    def open(self, info: FileInfo) -> Iterator[GuardedFile]:
         """The file's bytes, from the beginning. Raises ``Vanished``."""
+        path = info.path
         with self._translated(path):
             try:
                 if self._options.is_local:
                     raw: Any = Path(self._root, path).open("rb")  # noqa: SIM115 - closed below
+                elif self._is_small(info):
+                    raw = io.BytesIO(self._remote_filesystem().cat_file(f"{self._root}/{path}"))
                 else:
                     raw = self._remote_filesystem().open(f"{self._root}/{path}", "rb")
             except FileNotFoundError:
@@ -143,7 +156,9 @@ class Store:
 
             try:
                 self._filesystem, root = fsspec.core.url_to_fs(
-                    self._options.url, **{"use_listings_cache": False, "skip_instance_cache": True}, **self._storage()
+                    self._options.url,
+                    **{"use_listings_cache": False, "skip_instance_cache": True},
+                    **self._options.storage,
                 )
             except ImportError:
                 protocol = self._options.url.partition("://")[0]
@@ -160,8 +175,8 @@ class Store:
             self._root = str(root).rstrip("/")
         return self._filesystem
 
-    def _storage(self) -> dict[str, object]:
-        return dict(self._options.storage)
+    def _is_small(self, info: FileInfo) -> bool:
+        return not self._options.is_local and info.size <= _SMALL_BYTES
 
     @contextmanager
     def _translated(self, path: str) -> Iterator[None]:
