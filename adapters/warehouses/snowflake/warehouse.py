@@ -11,11 +11,10 @@ from typing import TypeVar
 import pyarrow as pa
 
 from adapters.warehouses.changerows import as_changelog
-from adapters.warehouses.refusals import already_begun, fenced, refuse_same_epoch
+from adapters.warehouses.refusals import refuse_same_epoch
 from adapters.warehouses.snowflake import (
     audit,
     bookmarks,
-    checkpoints,
     compare,
     control,
     inspection,
@@ -25,9 +24,8 @@ from adapters.warehouses.snowflake import (
     uploading,
     workfolders,
 )
-from adapters.warehouses.snowflake.checkpoints import Idle, Known, Recorded, place_of
-from adapters.warehouses.snowflake.fencing import move
 from adapters.warehouses.snowflake.files import FileColumn, file_columns, showing, shown
+from adapters.warehouses.snowflake.ledger import NO_OBJECT, NO_SCHEMA, Ledger
 from adapters.warehouses.snowflake.load import SnowflakeLoad
 from adapters.warehouses.snowflake.options import SnowflakeOptions
 from adapters.warehouses.snowflake.session import Session
@@ -48,10 +46,6 @@ from pipeline.ports.warehouse import Comparison, target_of
 
 _Result = TypeVar("_Result")
 
-#: Error numbers of the service: an object is not there (or not to be seen), a schema is not there, a name is taken.
-NO_OBJECT, NO_SCHEMA, TAKEN = 2003, 2043, 2002
-
-
 #: What a column takes unless it is declared larger: https://docs.snowflake.com/en/sql-reference/data-types-text
 LIMITS = ValueLimits(text_bytes=16 * 1024 * 1024, binary_bytes=8 * 1024 * 1024, document_digits=38)
 
@@ -62,7 +56,7 @@ class SnowflakeWarehouse:
     def __init__(self, options: SnowflakeOptions, *, pipeline: str = "") -> None:
         self._options = options
         self._sessions = Sessions(options, pipeline=pipeline)
-        self._known = Known()
+        self._ledger = Ledger(self._sessions)
 
     @property
     def name(self) -> str:
@@ -77,10 +71,10 @@ class SnowflakeWarehouse:
     def setup(self, group: str) -> None:
         """Create what is missing; undo migrations that were never recorded; sweep what was left in stage and disk."""
         self._sessions.call(control.create_missing)
-        recorded = self._read_checkpoint(group)
-        if recorded is not None:
+        present = self._ledger.read(group)
+        if present is not None:
             states = self.states(group)  # neither step changes what is recorded
-            present = self._undo_unrecorded(recorded.newest, states)
+            present = self._undo_unrecorded(present, states)
             for target in rebuild.unfinished(self._sessions.get(), states.values()):
                 present = self.rebuild(present, target)
         uploading.sweep(self._sessions.get())
@@ -88,8 +82,7 @@ class SnowflakeWarehouse:
 
     def checkpoint(self, group: str) -> Checkpoint | None:
         """The group's checkpoint."""
-        recorded = self._read_checkpoint(group)
-        return None if recorded is None else recorded.newest
+        return self._ledger.read(group)
 
     def states(self, group: str) -> dict[str, StreamState]:
         """The recorded states."""
@@ -111,18 +104,12 @@ class SnowflakeWarehouse:
 
     def begin(self, checkpoint: Checkpoint) -> None:
         """Make the group's table with the first checkpoint."""
-        try:
-            self._run(checkpoints.create_checkpoint(checkpoint))
-        except PipelineError as error:
-            if error.facts.get("errno") != TAKEN:
-                raise
-            raise already_begun(checkpoint.group) from None
-        self._recorded[checkpoint.group] = Recorded(checkpoint)
+        self._ledger.begin(checkpoint)
 
     def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint's row by one of a later epoch, which makes an idle comment of the old one void."""
         refuse_same_epoch(previous, checkpoint)
-        self._move(previous, checkpoint)
+        self._ledger.move(previous, checkpoint)
 
     def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
         """Create or alter tables step by step."""
@@ -139,34 +126,18 @@ class SnowflakeWarehouse:
 
     def load(self, previous: Checkpoint, checkpoint: Checkpoint) -> SnowflakeLoad:
         """Open a load."""
-        recorded = self._expect(previous)
-        self._recorded.pop(previous.group)  # until the load tells what became of it
-        return SnowflakeLoad(
-            self._sessions,
-            recorded.row,
-            checkpoint,
-            on_commit=lambda: self._recorded.update({checkpoint.group: Recorded(checkpoint)}),
-        )
+        row = self._ledger.take(previous)
+        return SnowflakeLoad(self._sessions, row, checkpoint, on_commit=lambda: self._ledger.moved(checkpoint))
 
     def idle(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint as a comment, which needs no warehouse (P12).
-
-        A comment cannot be compared and set. It need not be: nothing is loaded by it, and it holds only while the row
-        stands that this writer knows. What is read first keeps an idle writer that lost its place from going on;
-        between this and the comment it may at worst overwrite a later comment of another idle writer on the same row,
-        which makes an idle position be reached twice.
-        """
-        recorded = self._expect(previous, again=True)
-        self._run(checkpoints.note_idle(recorded.row, checkpoint))
-        idle = Idle(checkpoint, place_of(recorded.row))
-        self._recorded[checkpoint.group] = Recorded(recorded.row, idle)
+        """Write the checkpoint as a comment, which needs no warehouse (P12)."""
+        self._ledger.idle(previous, checkpoint)
 
     def rebuild(self, previous: Checkpoint, target: Target) -> Checkpoint:
         """Replay the changelog in the target's mode."""
-        recorded, claimed = self._expect(previous, again=True), previous.claimed()
-        self._recorded.pop(previous.group)  # until it is told what became of it
-        rebuild.rebuild(self._sessions, recorded.row, claimed, target)
-        self._recorded[previous.group] = Recorded(claimed)
+        row, claimed = self._ledger.take(previous, again=True), previous.claimed()
+        rebuild.rebuild(self._sessions, row, claimed, target)
+        self._ledger.moved(claimed)
         return claimed
 
     def waiting(self, target: Target) -> Waiting:
@@ -229,11 +200,7 @@ class SnowflakeWarehouse:
     def close(self) -> None:
         """Sign out."""
         self._sessions.close()
-        self._known = Known()
-
-    @property
-    def _recorded(self) -> dict[str, Recorded]:
-        return self._known.recorded
+        self._ledger = Ledger(self._sessions)
 
     def _undo_unrecorded(self, previous: Checkpoint, states: Mapping[str, StreamState] | None = None) -> Checkpoint:
         """Undo migrations of the group, its checkpoint claimed first; the present checkpoint. ``states`` are what is
@@ -243,17 +210,10 @@ class SnowflakeWarehouse:
         streams = unrecorded(maker.session, previous.group)
         if not streams:
             return previous
-        self._move(previous, previous.claimed())
+        self._ledger.move(previous, previous.claimed())
         recorded = self.states(previous.group) if states is None else states
         undo(maker, [target_of(recorded[stream]) for stream in streams])
         return previous.claimed()
-
-    def _move(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
-        """Move the row alone (P4)."""
-        recorded = self._expect(previous, again=True)
-        self._recorded.pop(previous.group)
-        move(self._sessions.get(), recorded.row, checkpoint)
-        self._recorded[checkpoint.group] = Recorded(checkpoint)
 
     def _maker(self) -> Maker:
         return Maker(self._sessions)
@@ -273,23 +233,3 @@ class SnowflakeWarehouse:
             if error.facts.get("errno") in (NO_OBJECT, NO_SCHEMA):
                 return nothing
             raise
-
-    def _read_checkpoint(self, group: str) -> Recorded | None:
-        before = self._recorded.pop(group, None)
-        known = None if before is None else before.row
-        recorded = self._before_setup(lambda session: checkpoints.read_checkpoint(session, group, known=known), None)
-        if recorded is not None:
-            self._recorded[group] = recorded
-        return recorded
-
-    def _expect(self, previous: Checkpoint, *, again: bool = False) -> Recorded:
-        """The group's checkpoint as it is kept, if it is ``previous``; read ``again``, or where it is not known."""
-        known = None if again else self._recorded.get(previous.group)
-        recorded = known or self._read_checkpoint(previous.group)
-        if recorded is None or not _is_same(recorded.newest, previous):
-            raise fenced(previous.group)
-        return recorded
-
-
-def _is_same(left: Checkpoint, right: Checkpoint) -> bool:
-    return (left.position, left.load, left.epoch) == (right.position, right.load, right.epoch)
