@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from adapters.sources.polling.extractor import Window
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.canonical import decode_values
-from pipeline.domain.detection import Compared, KnownRows
+from pipeline.domain.comparing import Compared
+from pipeline.domain.detection import KnownRows
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.valuetext import literals, one_array
 

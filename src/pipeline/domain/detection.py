@@ -14,12 +14,12 @@ import pyarrow as pa
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.canonical import key_texts
 from pipeline.domain.change import Misfit
+from pipeline.domain.comparing import Compared, are_same, compare_rows
 from pipeline.domain.errors import SourceRejected
-from pipeline.domain.fingerprint import Halves, fingerprints, fingerprints_of_keys_and_rows
+from pipeline.domain.fingerprint import Halves, fingerprints
 from pipeline.domain.fingerprintorder import (
     is_last_of_equals,
     joined,
-    number_equals,
     places,
     put_between,
     sorted_order,
@@ -36,21 +36,7 @@ from pipeline.domain.rowbookmarks import (
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.valuetext import TEXT, one_array
 
-__all__ = ["ROW", "Compared", "KnownRows", "Sifted", "refuse_vanished"]
-
-
-@attrs.frozen(eq=False)
-class Compared:
-    """Rows next to those known: fingerprints of keys and rows, where the known row stands (where there is one), which
-    are ``new`` or ``changed``, and which are ``nameless``: a key with a null names no row (masks).
-    """
-
-    hashes: Halves
-    prints: Halves
-    at: np.ndarray
-    new: np.ndarray
-    changed: np.ndarray
-    nameless: np.ndarray
+__all__ = ["ROW", "KnownRows", "Sifted", "refuse_vanished"]
 
 
 @attrs.frozen(eq=False)
@@ -115,20 +101,13 @@ class KnownRows:
         In a stream without a key a row is known by all of its values, and by how many equal ones were shown before it
         in this look: ``before`` are the fingerprints of rows that were.
         """
-        keys, prints = fingerprints_of_keys_and_rows(table.select(schema.names), schema.key, misfits=misfits)
-        nameless = has_null_key(table, schema)
-        if schema.key:
-            hashes = np.where(nameless, prints, keys) if nameless.any() else keys
-        else:
-            hashes = number_equals(prints, before)
-        at, found = places(self._hashes, hashes)
-        return Compared(hashes, prints, at, ~found, found & ~self._are_same(at, found, prints), nameless)
+        return compare_rows(self._hashes, self._prints, table, schema, misfits=misfits, before=before)
 
     def sift(self, table: pa.Table, schema: StreamSchema, *, misfits: Sequence[Misfit] = ()) -> Sifted:
         """Compare rows with those known, and take note of them; the stream has a key."""
         compared = self.compare(table, schema, misfits=misfits)
         new = compared.new
-        changed = self._with_others_of_their_keys(compared)
+        changed = compared.changed_keys(len(self))
         self._mark(compared.at[~new], compared.nameless[~new])
         self._prints[:, compared.at[changed]] = compared.prints[:, changed]
         told = new | changed
@@ -183,7 +162,7 @@ class KnownRows:
         last = is_last_of_equals(hashes)
         hashes, prints = hashes[:, last], prints[:, last]
         at, found = places(self._hashes, hashes)
-        same = self._are_same(at, found, prints)
+        same = are_same(self._prints, prints, at=at, found=found)
         gone = np.ones(len(self), dtype=bool)
         gone[at[found]] = False
         no_keys = pa.repeat(pa.scalar("", TEXT), int((~same).sum()))
@@ -210,27 +189,6 @@ class KnownRows:
             keys = one_array(self._keys.take(pa.array(self._key_at[part])))
             pieces.append(remembered_rows(self._hashes[:, part], self._prints[:, part], keys))
         return pa.concat_tables(pieces)
-
-    def _with_others_of_their_keys(self, compared: Compared) -> np.ndarray:
-        """Rows that changed; of a key shown more than once in a piece all of them, for the last one is to count."""
-        changed = compared.changed
-        if changed.all() or not changed.any():
-            return changed
-        touched = np.zeros(len(self), dtype=bool)
-        touched[compared.at[changed]] = True
-        known = np.flatnonzero(~compared.new)
-        others = changed.copy()
-        others[known] = touched[compared.at[known]]
-        return others
-
-    def _are_same(self, at: np.ndarray, found: np.ndarray, prints: Halves) -> np.ndarray:
-        """Which rows are known, at these places, with these fingerprints."""
-        if not found.any():
-            return np.zeros(len(found), dtype=bool)
-        at = np.where(found, at, 0)
-        first, second = self._prints
-        same: np.ndarray = found & (first[at] == prints[0]) & (second[at] == prints[1])
-        return same
 
     def _mark(self, at: np.ndarray, nameless: np.ndarray) -> None:
         """Rows at these places were shown; a name that was shown before is repeated."""
