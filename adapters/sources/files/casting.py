@@ -34,7 +34,7 @@ Unfit = tuple[np.ndarray, pa.Array, str]
 def cast(
     column: Column, values: pa.Array | pa.ChunkedArray, *, has_odd_bytes: bool = False, is_json: bool = False
 ) -> tuple[pa.Array, list[Unfit]]:
-    """``values`` as the column's type, and what did not fit. ``is_json``: texts of JSON columns are known to be JSON."""
+    """``values`` as the column's type, and what did not fit. ``is_json``: texts are known to be."""
     array = one_array(values)
     kind = column.type
     if pa.types.is_nested(array.type):

@@ -59,7 +59,7 @@ def judging(file: GuardedFile) -> Iterator[None]:
     """Turn what a reader of formats raises into ``Unreadable``, unless the file system was at fault."""
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, ValueError, KeyError, IndexError, AssertionError, TypeError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError, KeyError, IndexError, OverflowError, TypeError) as error:
         if file.error is not None:
             raise file.error from None
         raise Unreadable(f"content that cannot be read ({type(error).__name__})") from None
@@ -82,10 +82,11 @@ class Text(io.RawIOBase):
     encoding; without one, UTF-16 is known by its mark, and all else is taken for UTF-8.
     """
 
-    def __init__(self, stream: Any, encoding: str, *, piece_bytes: int = 1024 * 1024) -> None:
+    def __init__(self, stream: Any, encoding: str, *, piece_bytes: int = 32 * 1024) -> None:
         super().__init__()
         self._stream = stream
         self._piece_bytes = piece_bytes
+        self._error: Exception | None = None
         first = bytes(stream.read(piece_bytes))
         name = encoding or ("utf-16" if first[:2] in _UTF16 else "utf-8")
         name = "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name
@@ -99,10 +100,20 @@ class Text(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, fewer than ``size`` only at the end."""
+        """The next bytes, fewer than ``size`` only at the end, or before bytes that cannot be read: what there is up to
+        there is given first, the error by the next call.
+        """
         parts, count = [self._ready], len(self._ready)
-        while not self._ended and (size < 0 or count < size):
-            piece = bytes(self._stream.read(self._piece_bytes))
+        if self._error is not None and not count:
+            raise self._error
+        while not self._ended and self._error is None and (size < 0 or count < size):
+            try:
+                piece = bytes(self._stream.read(self._piece_bytes))
+            except (pa.ArrowException, OSError, EOFError) as error:
+                if not count:
+                    raise
+                self._error = error
+                break
             self._ended = not piece
             parts.append(self._decoded(piece, final=self._ended))
             count += len(parts[-1])

@@ -89,10 +89,12 @@ class _Records:
         reader = self._reader()
         batch = next(reader, None)
         while batch is not None:
-            following = next(reader, None)
-            block = self._block(batch, is_last=following is None)
+            following, error = _next(reader)
+            block = self._block(batch, is_last=following is None and error is None)
             chosen = {name: values for name, values in block.columns.items() if wanted is None or name in wanted}
             yield attrs.evolve(block, columns=chosen)
+            if error is not None:
+                raise error
             batch = following
         if self._bad:
             yield Block({}, np.empty(0, np.int64), tuple(self._bad))
@@ -179,6 +181,14 @@ class _Watched(io.RawIOBase):
             if self._quote:
                 self._count += data.count(self._quote)
         return data
+
+
+def _next(reader: pa.csv.CSVStreamingReader) -> tuple[pa.RecordBatch | None, Exception | None]:
+    """The next batch, None at the end; or the error that stands in its place."""
+    try:
+        return next(reader, None), None
+    except (pa.ArrowException, OSError) as error:
+        return None, error
 
 
 def _present(arrays: dict[str, pa.Array], count: int) -> np.ndarray | None:

@@ -145,8 +145,8 @@ def read_options(stream: StreamSpec) -> ReadOptions:
 
 
 def suffixed(path: str) -> tuple[str | None, str | None]:
-    """The format and the compression that the suffixes of a path tell."""
-    parts = path.rpartition("/")[2].lower().split(".")
+    """The format and the compression that the suffixes of a path tell, or of a pattern such as ``*.csv*``."""
+    parts = path.rpartition("/")[2].lower().rstrip("*").rstrip(".").split(".")
     compression = next((kind for kind, suffixes in COMPRESSION_SUFFIXES.items() if parts[-1] in suffixes), None)
     if compression is not None:
         parts.pop()

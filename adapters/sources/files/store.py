@@ -226,6 +226,8 @@ class GuardedFile(io.RawIOBase):
         """As a file; raises the product's errors."""
         try:
             data: bytes = self._raw.read(size)
+        except (ValueError, OverflowError, MemoryError):  # a size that the content names is none
+            raise ValueError("a size that is none") from None
         except Exception as error:  # see Store._translated
             self.error = self._translate(error)
             raise self.error from None

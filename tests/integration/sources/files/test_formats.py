@@ -187,7 +187,7 @@ def test_declared_columns_are_all_that_is_read_and_doctor_counts_the_others(rig:
     assert rig.rows("id", "absent") == [(1, None)]
     found = {(finding.check, finding.what) for finding in rig.source().inspect([rig.spec])}
     assert found == {
-        ("files", "1 files match, 28 bytes"),
+        ("files", "1 files match, 29 bytes"),
         ("columns", "2 columns of the files are not declared and left out: name, more"),
         ("columns", "1 declared columns are in no file and stay null: absent"),
     }

@@ -35,6 +35,8 @@ def test_rows_with_a_key_of_their_own_stay_when_their_file_goes_unless_told_othe
         ("a.parquet", ("parquet", None)),
         ("a.csv.bz2", ("csv", "bz2")),
         ("csv", (None, None)),
+        ("*.csv*", ("csv", None)),
+        ("in/*.csv.gz", ("csv", "gzip")),
         ("a.gz", (None, "gzip")),
         ("a.xlsx", (None, None)),
     ],
