@@ -91,13 +91,7 @@ def _converter(column: Column) -> Callable[[Any], object]:
         return _decimal_value
     if pa.types.is_timestamp(kind):
         return _zoned if kind.tz else _naive
-    if pa.types.is_boolean(kind):
-        return _flag
-    if pa.types.is_integer(kind):
-        return _integer
-    if pa.types.is_binary(kind):
-        return bytes
-    return lambda value: value
+    return next((convert for test, convert in _CONVERTERS if test(kind)), lambda value: value)
 
 
 def _text(value: object) -> str:
@@ -134,12 +128,48 @@ def _decimal_value(value: object) -> Decimal:
     return value if isinstance(value, Decimal) else Decimal(str(value))
 
 
-def _zoned(value: dt.datetime) -> dt.datetime:
-    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+def _zoned(value: object) -> dt.datetime:
+    at = _instant(value)
+    return at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at.astimezone(dt.UTC)
 
 
-def _naive(value: dt.datetime) -> dt.datetime:
-    return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+def _naive(value: object) -> dt.datetime:
+    at = _instant(value)
+    return at if at.tzinfo is None else at.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _instant(value: object) -> dt.datetime:
+    """Some drivers give times as text."""
+    at = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(at, dt.datetime):
+        raise ValueError("no time")
+    return at
+
+
+def _day(value: object) -> dt.date:
+    day = dt.date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(day, dt.datetime):
+        if day.time() != dt.time():
+            raise ValueError("more than a date")
+        return day.date()
+    if not isinstance(day, dt.date):
+        raise ValueError("no date")
+    return day
+
+
+def _clock(value: object) -> dt.time:
+    clock = dt.time.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(clock, dt.timedelta):  # as MySQL's drivers give times of day
+        clock = (dt.datetime.min + clock).time() if dt.timedelta() <= clock < dt.timedelta(days=1) else None
+    if not isinstance(clock, dt.time) or clock.tzinfo is not None:
+        raise ValueError("no time of day")
+    return clock
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise ValueError("no bytes")
+    return bytes(value)
 
 
 def _flag(value: object) -> bool:
@@ -151,8 +181,19 @@ def _flag(value: object) -> bool:
 
 
 def _integer(value: object) -> object:
+    if isinstance(value, bool):
+        return int(value)
     if isinstance(value, Decimal | float) and value == int(value):
         return int(value)
-    if isinstance(value, str | bytes):
+    if not isinstance(value, int):  # Arrow would cut a fraction off without a word
         raise ValueError("no integer")
     return value
+
+
+_CONVERTERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], object]], ...] = (
+    (pa.types.is_boolean, _flag),
+    (pa.types.is_integer, _integer),
+    (pa.types.is_date, _day),
+    (pa.types.is_time, _clock),
+    (pa.types.is_binary, _bytes),
+)

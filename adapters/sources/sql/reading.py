@@ -63,7 +63,7 @@ def reading_of(spec: StreamSpec) -> Reading:
         raise _refused(spec, "every says how often keys are compared", "Add deletes: diff, or take it out.")
     return Reading(
         relation=str(given.get("table") or spec.relation),
-        query=str(given.get("query") or "").strip().rstrip(";"),
+        query=str(given.get("query") or "").strip().rstrip("; \n\t"),
         detect=detect,
         cursor=cursor,
         overlap=_number(spec, "overlap") if "overlap" in given else None,

@@ -36,7 +36,7 @@ class RelationName:
                 parts = []
                 break
             at += 1
-        if at != len(text) or len(parts) not in {1, 2}:
+        if at != len(text) or len(parts) not in {1, 2} or (text.endswith(".") and not text.endswith('"')):
             raise ConfigError(
                 "a relation is written table or schema.table",
                 where=f"relation {text}",

@@ -177,7 +177,11 @@ class SqliteView:
         """What to select from, as SQL."""
         if not reading.query:
             return quoted(RelationName.parse(reading.relation).name)
-        self._execute(f"CREATE TEMP VIEW IF NOT EXISTS {_QUERY} AS SELECT * FROM ({reading.query}\n)")
+        text = f"SELECT * FROM ({reading.query}\n)"
+        self._execute(f"CREATE TEMP VIEW IF NOT EXISTS {_QUERY} AS {text}")
+        [(kept,)] = self.rows(f"SELECT sql FROM sqlite_temp_master WHERE name = '{_QUERY}'")
+        if not kept.endswith(text):  # SQLite reads one statement and passes over what follows
+            raise ConfigError("the query is more than one SELECT", where=self._where, hint="Write a single SELECT.")
         return _QUERY
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:

@@ -20,6 +20,8 @@ _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
 _USUAL_STAMP = f"^{_DAY}[ T]{_CLOCK}$"
 _USUAL_DAY = f"^{_DAY}$"
+#: What a date and a time of day contain in any form; ISO 8601 also knows forms that are numbers: 20260101.
+_DATED, _TIMED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile(r"[0-9]{2}:[0-9]{2}")
 _FINER = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
 
 
@@ -27,8 +29,8 @@ def timestamps(texts: pa.Array, kind: pa.TimestampType) -> tuple[pa.Array, list[
     """Instants. A zone in a text is heeded: the value is the instant in UTC; a text without one is taken as it is."""
 
     def odd(text: str) -> dt.datetime:
-        if _FINER.search(text):
-            raise ValueError("finer than microseconds")
+        if _FINER.search(text) or not _DATED.search(text):
+            raise ValueError("finer than microseconds, or a number")
         at = dt.datetime.fromisoformat(text.strip())
         at = at if at.tzinfo is None else at.astimezone(dt.UTC)
         return at.replace(tzinfo=dt.UTC if kind.tz else None)
@@ -45,7 +47,7 @@ def dates(texts: pa.Array) -> tuple[pa.Array, list[Lost]]:
 
     def odd(text: str) -> dt.date:
         at = dt.datetime.fromisoformat(text.strip())
-        if at.tzinfo is not None or at.time() != dt.time():
+        if at.tzinfo is not None or at.time() != dt.time() or not _DATED.search(text):
             raise ValueError("more than a date")
         return at.date()
 
@@ -56,8 +58,8 @@ def clock_times(texts: pa.Array) -> tuple[pa.Array, list[Lost]]:
     """Times of day, without a zone."""
 
     def odd(text: str) -> dt.time:
-        if _FINER.search(text):
-            raise ValueError("finer than microseconds")
+        if _FINER.search(text) or not _TIMED.search(text):
+            raise ValueError("finer than microseconds, or a number")
         at = dt.time.fromisoformat(text.strip())
         if at.tzinfo is not None:
             raise ValueError("a time with a zone")
