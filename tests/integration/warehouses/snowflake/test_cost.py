@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 import pytest
 
-from adapters.warehouses.snowflake import build
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.loading import AddColumn, Migration
 from pipeline.domain.schema import Column, StreamSchema
@@ -18,15 +15,6 @@ from tests.support.told import Log
 
 #: What is read or written as metadata alone, without a warehouse.
 METADATA = frozenset({"SHOW", "COMMENT", "LIST"})
-
-
-@pytest.fixture
-def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
-    made = build("warehouse", emulator.options(database))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    yield made
-    made.close()
 
 
 def words(emulator: Emulator, database: str, *, since: int) -> list[str]:

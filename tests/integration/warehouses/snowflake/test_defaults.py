@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -10,12 +9,11 @@ import attrs
 import pyarrow as pa
 import pytest
 
-from adapters.warehouses.snowflake import build
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.loading import AddColumn, ChangeType, DropColumn, Migration, RenameColumn
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
-from tests.conformance.warehouse_ground import FIRST, GROUP, PEOPLE, create, load, target_for
+from tests.conformance.warehouse_ground import PEOPLE, create, load, target_for
 from tests.support.emulator import Emulator
 from tests.support.told import Log
 
@@ -35,15 +33,6 @@ FILLED: list[tuple[pa.DataType, object]] = [
     (pa.timestamp("us", "UTC"), datetime(2026, 2, 28, 1, 2, 3, 4, UTC)),
     (pa.list_(pa.string()), ["a"]),
 ]
-
-
-@pytest.fixture
-def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
-    made = build("warehouse", emulator.options(database))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    yield made
-    made.close()
 
 
 def migration(column: Column, mode: Mode = Mode.MIRROR) -> Migration:

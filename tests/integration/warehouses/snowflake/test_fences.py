@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from adapters.warehouses.snowflake import build, rebuild
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.errors import Fenced
 from pipeline.domain.stream import Mode
-from tests.conformance.warehouse_ground import FIRST, GROUP, create, load, snapshot_of, target_for
+from tests.conformance.warehouse_ground import create, load, snapshot_of, target_for
 from tests.support.emulator import Emulator
 from tests.support.told import Log
-
-
-@pytest.fixture
-def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
-    made = build("warehouse", emulator.options(database))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(("before", "after"), [(Mode.MIRROR, Mode.HISTORY), (Mode.APPEND, Mode.MIRROR)])

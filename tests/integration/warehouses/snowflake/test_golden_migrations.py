@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pyarrow as pa
 import pytest
 
-from adapters.warehouses.snowflake import build
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.loading import AddColumn, ChangeType, DropColumn, Migration, RenameColumn, SchemaChange, Target
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
-from tests.conformance.warehouse_ground import FIRST, GROUP, create, following, load, quarantine_rows, target_for
+from tests.conformance.warehouse_ground import GROUP, create, following, load, quarantine_rows, target_for
 from tests.support.emulator import Emulator
 from tests.support.told import Log
 
@@ -38,15 +36,6 @@ WIDER, TEXT = attrs.evolve(PRICE, type=pa.decimal128(12, 2)), attrs.evolve(ID, t
 _CHANGES = re.compile(r"(BEGIN|COMMIT|ROLLBACK|CREATE|ALTER|DROP|COMMENT|INSERT|UPDATE|DELETE|MERGE|COPY)\b")
 #: The folder of an attempt is named anew each time.
 _FOLDER = re.compile(r"\d{8}-[0-9a-f]{32}")
-
-
-@pytest.fixture
-def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
-    made = build("warehouse", emulator.options(database))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    yield made
-    made.close()
 
 
 def changed(columns: list[Column], *changes: SchemaChange, mode: Mode = Mode.MIRROR) -> Migration:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import attrs
 import pytest
 
-from adapters.warehouses.snowflake import build, rebuild, renames
+from adapters.warehouses.snowflake import rebuild, renames
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.loading import Migration
 from pipeline.domain.renaming import ordered_renames
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import Mode
 from tests.conformance.warehouse_ground import (
-    FIRST,
     GROUP,
     PEOPLE,
     create,
@@ -27,15 +25,6 @@ from tests.conformance.warehouse_ground import (
 from tests.support.emulator import Emulator
 from tests.support.tables import content
 from tests.support.told import Log
-
-
-@pytest.fixture
-def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
-    made = build("warehouse", emulator.options(database))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    yield made
-    made.close()
 
 
 def statements(emulator: Emulator, database: str, pattern: str, *, since: int) -> list[str]:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pytest
 
-from adapters.warehouses.snowflake import build
 from adapters.warehouses.snowflake.warehouse import SnowflakeWarehouse
 from pipeline.domain.planning import plan_steps
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
-from tests.conformance.warehouse_ground import FIRST, GROUP, create, following, target_for
+from tests.conformance.warehouse_ground import FIRST, create, following, target_for
 from tests.support.emulator import Emulator
 from tests.support.told import Log, Told, change_table
-
-
-@pytest.fixture
-def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
-    made = build("warehouse", emulator.options(database))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.SOFT_DELETE])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import attrs
 import pyarrow as pa
 import pytest
@@ -32,15 +30,6 @@ from tests.conformance.warehouse_ground import (
 )
 from tests.support.emulator import Emulator
 from tests.support.told import Log, change_table
-
-
-@pytest.fixture
-def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
-    made = build("warehouse", emulator.options(database))
-    made.setup(GROUP)
-    made.begin(FIRST)
-    yield made
-    made.close()
 
 
 def another(emulator: Emulator, database: str, **options: object) -> SnowflakeWarehouse:
