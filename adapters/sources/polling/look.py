@@ -111,9 +111,10 @@ def look(
         case _:
             assert_never(extraction.kind)
     if extraction.all_keys is not None:
-        yield from _listed(extraction, extraction.all_keys, schema, memory, where=where)
-        gone = _gone(schema, memory, where=where, max_vanished=max_vanished)
-        yield attrs.evolve(gone, bookmarks=pa.concat_tables([gone.bookmarks, memory.note(extraction.compared)]))
+        if not is_copy:
+            yield from _listed(extraction, extraction.all_keys, schema, memory, where=where)
+            yield _gone(schema, memory, where=where, max_vanished=max_vanished)
+        yield _noted(memory, extraction.compared, is_whole=True)
     memory.rows.settle()
     # Told last, with a look that is over; of a replacement that is known there is nothing new to tell.
     told: dict[str, str | None] = {KNOWS: "all" if is_remembered(extraction) else "some"}

@@ -56,3 +56,19 @@ def test_a_copy_that_shows_a_key_twice_is_none() -> None:
     source = PollSource(ShelfExtractor(held, shelf.image))
     with source.begin([SPEC], epoch=0) as snapshot, pytest.raises(SourceError, match="shelf, stream orders: a key was"):
         list(snapshot.read("orders"))
+
+
+def test_a_copy_lists_no_keys_since_nothing_can_be_gone() -> None:
+    held = Shelf()
+    held.put(*({"id": number, "note": "a"} for number in range(5)))
+
+    def how(extractor: ShelfExtractor, bookmarks: Mapping[str, str]) -> Extraction:
+        return attrs.evolve(shelf.window_and_keys(extractor, bookmarks), compared={"listed": "today"})
+
+    source = PollSource(ShelfExtractor(held, how, schema_now=WITH_AT))
+    with source.begin([SPEC], epoch=0) as snapshot:
+        assert sum(piece.row_count for piece in snapshot.read("orders")) == 5
+        kept = snapshot.bookmarks("orders")
+    assert held.reading_count == 1
+    assert {"name": "listed", "value": "today"} in kept.to_pylist()
+    assert sum(name.startswith("row:") for name in kept["name"].to_pylist()) == 5
