@@ -23,6 +23,7 @@ from entrypoints.demo.server import EmbeddedPostgres
 from entrypoints.demo.shop import create_shop
 from tests.benchmarks import table
 from tests.benchmarks.files import files as read_files
+from tests.benchmarks.rest import measure as read_api
 from tests.benchmarks.snowflake import PATH_ROWS, upload, whole_path
 from tests.benchmarks.sql import reading
 from tests.support.attached import ROOT, environment
@@ -34,14 +35,15 @@ ROWS = 1_000_000
 def main() -> None:
     """Run all parts, or those named."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["copy", "drain", "latency", "marts", "snowflake", "sql", "files"])
+    parts = ["copy", "drain", "latency", "marts", "snowflake", "sql", "files", "rest"]
+    parser.add_argument("parts", nargs="*", default=parts)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of copy and drain (default 3)")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the latency parts (default 20)")
     parser.add_argument("--rate", type=int, default=500, help="transactions a second in them (default 500)")
     chosen = parser.parse_args()
     results: dict[str, Any] = {}
     measures = {"copy": copy, "drain": drain, "latency": latency, "marts": marts, "snowflake": snowflake, "sql": sql}
-    measures["files"] = files
+    measures |= {"files": files, "rest": rest}
     for part in chosen.parts:
         settings = {"max_wal_size": "8GB", "checkpoint_timeout": "30min"}
         with EmbeddedPostgres(settings=settings) as server, tempfile.TemporaryDirectory() as folder:
@@ -109,6 +111,11 @@ def sql(server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) -> d
     """A million rows without a log, against ADBC alone that reads the same."""
     _database(server, "bench", rows=ROWS)
     return reading(server, folder, rounds=chosen.rounds)
+
+
+def rest(server: EmbeddedPostgres, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """An API's pages as rows, against the bare client library that only reads and parses them."""
+    return read_api(rounds=chosen.rounds)
 
 
 def _database(server: EmbeddedPostgres, name: str, *, rows: int) -> str:

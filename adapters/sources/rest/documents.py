@@ -37,10 +37,10 @@ class Shape(Enum):
 def parsed(body: bytes, *, is_exact: bool) -> object:
     """The document; raises ``Unfinished`` for a text that is no JSON, as one that was cut off.
 
-    With ``is_exact`` a fraction that a float would not write down the same is a ``Decimal``.
+    With ``is_exact`` fractions are ``Decimal``, with the digits that they were written with.
     """
     try:
-        return json.loads(body, parse_float=_exact if is_exact else None)
+        return json.loads(body, parse_float=Decimal if is_exact else None)
     except (ValueError, RecursionError):  # of a text, an encoding, or a number of thousands of digits
         raise Unfinished("answered with JSON that is broken or cut off", is_answer=True) from None
 
@@ -135,11 +135,6 @@ def _written(value: object) -> str:
 
 
 _quoted: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False).encode
-
-
-def _exact(text: str) -> float | Decimal:
-    value = float(text)
-    return value if repr(value) == text else Decimal(text)
 
 
 def _is_record(value: object) -> bool:

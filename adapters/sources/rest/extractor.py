@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import attrs
 import pyarrow as pa
@@ -16,20 +17,21 @@ from adapters.sources.polling.cursor import SINCE
 from adapters.sources.polling.extractor import Extraction, Kind, Rows, Window
 from adapters.sources.rest import openapi
 from adapters.sources.rest.client import Client
-from adapters.sources.rest.columns import check_words, recalled, remembered, type_of
+from adapters.sources.rest.columns import check_words, recalled, remembered
+from adapters.sources.rest.conditions import VALIDATORS, conditions, remembered_validators
 from adapters.sources.rest.endpoints import Deletes, StreamOptions, stream_options
 from adapters.sources.rest.options import RestOptions
 from adapters.sources.rest.reading import Reading, Records
 from adapters.sources.rest.rows import RowMaker
-from adapters.sources.rest.sampling import Sample, sampled
+from adapters.sources.rest.sampling import Sample, cursor_type, sampled
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.finding import Finding, Level
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
 from pipeline.ports.source import Relation
 
-#: Bookmarks: guessed columns, and what a single page was when it was read.
-COLUMNS, VALIDATORS = "columns", "validators"
+#: The bookmark of guessed columns.
+COLUMNS = "columns"
 
 _KINDS = {
     Deletes.DIFF: Kind.IMAGE,
@@ -73,7 +75,8 @@ class RestExtractor:
             schema = sample.schema(options, stream, where=self._where(stream))
             self._maker(stream, options, schema).check(sample)
         except PipelineError as error:
-            return (Finding.of(error, "endpoint", where=where), *self._openapi_finding())
+            others = () if error.retries else self._openapi_finding()
+            return (Finding.of(error, "endpoint", where=where), *others)
         how = "declared" if options.columns else f"guessed from {sample.record_count:,} records"
         found = [Finding(Level.OK, "endpoint", f"answers; {len(schema.columns)} columns, {how}", where)]
         if not options.columns:
@@ -137,7 +140,7 @@ class RestExtractor:
         first = next(pages, None)
         if first is not None and first.is_unchanged:
             return Extraction(Kind.CHANGES, iter(()), remembers=True)
-        rows = self._rows(stream, options, maker, _with_first(first, pages), limit=limit)
+        rows = self._rows(stream, options, maker, chain([first] if first is not None else [], pages), limit=limit)
         if options.since is None:
             return Extraction(_KINDS[options.deletes], rows, shifts=options.pages_move)
         column = maker.cursor()
@@ -186,7 +189,7 @@ class RestExtractor:
             yield from maker.rows(page)
             count += len(page.records)
             if page.is_only and page.validators:
-                validators = json.dumps([_identity(options), dict(page.validators)], sort_keys=True)
+                validators = remembered_validators(options, page.validators)
             if limit is not None and count >= limit:
                 return
         told: dict[str, str | None] = {} if options.since is not None else {VALIDATORS: validators}
@@ -212,7 +215,7 @@ class RestExtractor:
     ) -> Reading:
         parameters: dict[str, str] = {}
         if options.since is not None:
-            kind = _cursor_type(options, schema, known or {})
+            kind = cursor_type(options, schema, known or {})
             text = options.since.text(bookmarks.get(SINCE), kind)
             if text is not None:
                 parameters[options.since.parameter] = text
@@ -222,7 +225,7 @@ class RestExtractor:
             url=self._options.url,
             where=self._where(stream),
             parameters=parameters,
-            conditions=_conditions(options, bookmarks),
+            conditions=conditions(options, bookmarks),
         )
 
     def _stream(self, stream: StreamSpec) -> StreamOptions:
@@ -243,34 +246,3 @@ class RestExtractor:
         what = "the API has no OpenAPI document that tells of lists"
         hint = "Write streams by hand: a relation such as /orders, and under read its record path, key and paginate."
         return (Finding(Level.INFO, "openapi", what, f"source {self._name}", hint),)
-
-
-def _with_first(first: Records | None, others: Iterator[Records]) -> Iterator[Records]:
-    if first is not None:
-        yield first
-        yield from others
-
-
-def _cursor_type(options: StreamOptions, schema: StreamSchema | None, known: Mapping[str, str]) -> pa.DataType | None:
-    """The type of the cursor's column; None where it is not known, so that a look begins anew."""
-    column = options.since.column if options.since is not None else ""
-    if schema is not None:
-        return next((found.type for found in schema.columns if found.source_name == column), None)
-    return type_of(known[column]) if column in known else None
-
-
-def _identity(options: StreamOptions) -> str:
-    """Changes when the stream is read in another way, so that an unchanged page still has to be read anew."""
-    read = repr((options, sorted(options.endpoint.parameters.items())))
-    return hashlib.sha256(read.encode()).hexdigest()[:16]
-
-
-def _conditions(options: StreamOptions, bookmarks: Mapping[str, str]) -> dict[str, str]:
-    """The validators of the last look's only page, if it was read as now; of an image, which is known as a whole."""
-    if options.since is not None or options.deletes is not Deletes.DIFF:
-        return {}
-    try:
-        identity, validators = json.loads(bookmarks.get(VALIDATORS, ""))
-    except ValueError:
-        return {}
-    return dict(validators) if identity == _identity(options) else {}

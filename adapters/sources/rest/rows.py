@@ -74,9 +74,8 @@ class RowMaker:
                 pass
 
     def _table(self, records: list[Record]) -> tuple[pa.Table, tuple[Misfit, ...]]:
-        others = set(chain.from_iterable(records)) - self._known
-        if others:
-            records = self._without(records, others)
+        if self._options.unlisted is not Unlisted.IGNORE and not all(map(self._known.issuperset, records)):
+            records = self._without(records, set(chain.from_iterable(records)) - self._known)
         table, misfits = table_of(records, self.schema)
         self._checked(table, misfits)
         return table, misfits

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator, Mapping
 
 import attrs
+import pyarrow as pa
 
-from adapters.sources.rest.columns import JSON, UNLISTED, guessed, schema_of
+from adapters.sources.rest.columns import JSON, UNLISTED, guessed, schema_of, type_of
 from adapters.sources.rest.endpoints import StreamOptions, Unlisted
 from adapters.sources.rest.reading import Reading, Records
 from pipeline.domain.errors import SourceRejected
@@ -95,3 +96,11 @@ def sampled(reading: Reading, options: StreamOptions, known: Mapping[str, str], 
     records = [record for page in taken for record in page.records]
     words = options.columns or guessed(records, known)
     return Sample(words, tuple(taken), others, reading)
+
+
+def cursor_type(options: StreamOptions, schema: StreamSchema | None, known: Mapping[str, str]) -> pa.DataType | None:
+    """The type of the cursor's column; None where it is not known, so that a look begins anew."""
+    column = options.since.column if options.since is not None else ""
+    if schema is not None:
+        return next((found.type for found in schema.columns if found.source_name == column), None)
+    return type_of(known[column]) if column in known else None

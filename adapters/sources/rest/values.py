@@ -6,9 +6,12 @@ A value that its column's type cannot hold exactly is a misfit (P7), never a nul
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal, localcontext
+from operator import itemgetter
 
 import pyarrow as pa
 
@@ -26,12 +29,23 @@ _UNIX_UNITS = {"unix": "s", "unix_ms": "ms"}
 def table_of(records: Sequence[Record], schema: StreamSchema) -> tuple[pa.Table, tuple[Misfit, ...]]:
     """The data columns of ``schema`` from records, by their source names; a member that is missing is null."""
     arrays, misfits = [], []
-    for column in schema.columns:
-        values = [record.get(column.source_name) for record in records]
+    for column, values in zip(schema.columns, _transposed(records, schema), strict=True):
         array, misfit = column_of(values, column)
         arrays.append(array)
         misfits += [misfit] if misfit else []
     return pa.Table.from_arrays(arrays, schema=schema.arrow()), tuple(misfits)
+
+
+def _transposed(records: Sequence[Record], schema: StreamSchema) -> Iterator[Sequence[object]]:
+    """The values of each column; fast for members that all records have, as they mostly do."""
+    names = [column.source_name for column in schema.columns]
+    shared = [name for name in names if records and name in records[0]]
+    found: dict[str, Sequence[object]] = {}
+    if len(shared) > 1:
+        with suppress(KeyError):  # of a record that lacks one
+            found = dict(zip(shared, zip(*map(itemgetter(*shared), records), strict=True), strict=True))
+    for name in names:
+        yield found[name] if name in found else [record.get(name) for record in records]
 
 
 def column_of(values: Sequence[object], column: Column) -> tuple[pa.Array, Misfit | None]:
@@ -100,8 +114,23 @@ def _plain(values: Sequence[object], column: Column) -> pa.Array:
     return pa.array(values, column.type)
 
 
+def _floats(values: Sequence[object], column: Column) -> pa.Array:
+    """Floats as near as they come to what was written; whole numbers exactly, which Arrow sees to."""
+    if Decimal in set(map(type, values)):
+        values = [float(value) if isinstance(value, Decimal) else value for value in values]
+        if math.inf in values or -math.inf in values:
+            raise ValueError("a number is too large")
+    return pa.array(values, column.type)
+
+
 def _parsed(values: Sequence[object], column: Column) -> pa.Array:
     return pa.array(values, pa.string()).cast(column.type)
+
+
+def _spelt_numbers(values: Sequence[object], column: Column) -> pa.Array:
+    """Decimals by their digits: of a float those that it was written with, see ``documents.parsed``."""
+    texts = [None if value is None else str(value) for value in values]
+    return pa.array(texts, pa.string()).cast(column.type)
 
 
 def _documents(values: Sequence[object], _column: Column) -> pa.Array:
@@ -112,7 +141,8 @@ def _documents(values: Sequence[object], _column: Column) -> pa.Array:
 _FAST: dict[str, tuple[set[type], Callable[[Sequence[object], Column], pa.Array]]] = {
     "bool": ({bool, _NONE}, _plain),
     "int": ({int, _NONE}, _plain),
-    "float": ({int, float, _NONE}, _plain),
+    "float": ({int, float, Decimal, _NONE}, _floats),
+    "decimal": ({int, float, Decimal, str, _NONE}, _spelt_numbers),
     "text": ({str, _NONE}, _plain),
     "date": ({str, _NONE}, _parsed),
     "timestamp": ({str, _NONE}, _parsed),
@@ -144,11 +174,13 @@ def _float(value: object, column: Column) -> float:
         if column.type != pa.float64() or int(float(value)) != value:
             raise ValueError("not exact")
         return float(value)
-    if isinstance(value, float | Decimal):
-        return float(value)
-    if isinstance(value, str) and "_" not in value:
-        return float(value)
-    raise ValueError("not a number")
+    if isinstance(value, float):
+        return value
+    if isinstance(value, Decimal) or (isinstance(value, str) and "_" not in value):
+        number = float(value)
+        if math.isfinite(number):
+            return number
+    raise ValueError("not a number, or too large a one")
 
 
 def _decimal(value: object, column: Column) -> Decimal:
