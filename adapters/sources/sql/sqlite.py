@@ -16,22 +16,21 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.pool import NullPool
 
-from adapters.sources.sql.database import Described, Fetched, Lost, Select, Selected, fetched
+from adapters.sources.sql.database import Described, Fetched, Lost, Select, fetched
 from adapters.sources.sql.errors import no_such_table, translated
 from adapters.sources.sql.options import SqlOptions
 from adapters.sources.sql.reading import Reading
 from adapters.sources.sql.relation import RelationName
 from adapters.sources.sql.spool import RowSpool
 from adapters.sources.sql.sqlite_stamp import file_stamp
+from adapters.sources.sql.sqlite_statements import binder, quoted, statement
 from adapters.sources.sql.sqlite_types import SqliteColumn, column_of
-from adapters.sources.sql.statements import Bind, conditions
+from adapters.sources.sql.statements import conditions
 from pipeline.domain.errors import ConfigError, SourceUnreachable
 from pipeline.domain.naming import column_names
-from pipeline.domain.valuetext import texts
 
 if TYPE_CHECKING:
     import adbc_driver_manager.dbapi
@@ -46,13 +45,6 @@ _BATCH_ROWS_OPTION = "adbc.sqlite.query.batch_rows"
 _QUERY = "rdp_query"
 #: Columns that ``SELECT *`` would not show: those of virtual tables that are hidden.
 _HIDDEN = 1
-
-_PREPARER = SQLiteDialect().identifier_preparer
-
-
-def quoted(name: str) -> str:
-    """An identifier as SQL, whatever characters it has."""
-    return str(_PREPARER.quote_identifier(name))
 
 
 class SqliteDatabase:
@@ -223,7 +215,7 @@ class SqliteView:
         hinders = [column.hinders for column in select.columns if isinstance(column, SqliteColumn) and column.hinders]
         if not hinders or select.limit is not None:
             return True
-        where = [*conditions(select, _binder(values)), f"({' OR '.join(hinders)})"]
+        where = [*conditions(select, binder(values)), f"({' OR '.join(hinders)})"]
         source = self.source_of(select.described.reading)
         text = f"SELECT 1 FROM {source} WHERE {' AND '.join(where)} LIMIT 1"
         return any(batch.num_rows for batch in self._batches(text, values, rows=1))
@@ -251,54 +243,6 @@ class SqliteView:
         if self._connection is None:
             raise SourceUnreachable("the view is closed", where=self._where, hint="Look again.")
         return self._connection
-
-
-def statement(select: Select, source: str, *, is_plain: bool = False) -> tuple[str, list[object]]:
-    """The text and its values. The first row is no row of the table: ADBC takes the columns' types from the first rows,
-    where a column may hold nothing but nulls. The last column tells of values that are not of their column's type;
-    ``is_plain``: there are none but in columns that have no plain expression.
-    """
-    values: list[object] = []
-    columns = [column for column in select.columns if isinstance(column, SqliteColumn)]
-    order = [column for column in select.order if isinstance(column, SqliteColumn)]
-    seeds = ["0", *(column.seed for column in columns), "''", *(column.order_seed for column in order)]
-    taken = [
-        "1",
-        *(column.plain if is_plain and column.plain else column.expression for column in columns),
-        _oddities(columns, is_plain=is_plain),
-        *(column.ordered for column in order),
-    ]
-    first = ", ".join(f"{seed} AS c{number}" for number, seed in enumerate(seeds))
-    text = f"SELECT {first} UNION ALL SELECT {', '.join(taken)} FROM {source}"
-    where = conditions(select, _binder(values))
-    if where:
-        text += f" WHERE {' AND '.join(where)}"
-    if order:
-        text += f" ORDER BY {', '.join(str(number) for number in (1, *range(len(columns) + 3, len(taken) + 1)))}"
-    return (f"{text} LIMIT {select.limit + 1}" if select.limit is not None else text), values
-
-
-def _binder(values: list[object]) -> Bind:
-    def bind(_: Selected, value: pa.Scalar) -> str:
-        values.append(_bound(value))
-        return "CAST(? AS NUMERIC)" if pa.types.is_decimal(value.type) else "?"
-
-    return bind
-
-
-def _oddities(columns: Sequence[SqliteColumn], *, is_plain: bool) -> str:
-    """A JSON array of the odd values as text, one place a column, null in rows that have none."""
-    asked = [column for column in columns if column.odd and not (is_plain and column.plain)]
-    if not asked:
-        return "NULL"
-    shown = ", ".join(_shown(column) if column in asked else "NULL" for column in columns)
-    return f"CASE WHEN {' OR '.join(column.odd for column in asked)} THEN json_array({shown}) END"
-
-
-def _shown(column: SqliteColumn) -> str:
-    name = quoted(column.column.source_name)
-    text = f"CASE typeof({name}) WHEN 'blob' THEN hex({name}) ELSE CAST({name} AS TEXT) END"
-    return f"CASE WHEN {column.odd} THEN {text} END"
 
 
 def _decoded(select: Select, raw: list[pa.Array]) -> Fetched:
@@ -329,15 +273,3 @@ def _odd_values(select: Select, oddities: pa.Array) -> list[tuple[str, Lost]]:
                 (selected.column.name, (pa.array([row for row, _ in here], pa.int64()), told, selected.reason))
             )
     return found
-
-
-def _bound(value: pa.Scalar) -> object:
-    """A value in the form that SQLite's functions give: instants to the millisecond, rounded down."""
-    kind = value.type
-    if pa.types.is_timestamp(kind):
-        at = value.cast(pa.timestamp("us")).as_py() if kind.tz is None else value.as_py()
-        return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
-    if pa.types.is_decimal(kind) or pa.types.is_date(kind):
-        return str(texts(pa.array([value.as_py()], kind))[0].as_py())
-    bound: object = value.as_py()
-    return bound
