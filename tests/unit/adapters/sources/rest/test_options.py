@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import adapters.sources.rest
 from adapters.sources.rest.documents import Shape
 from adapters.sources.rest.endpoints import Deletes, Endpoint, StreamOptions, Unlisted, stream_options
 from adapters.sources.rest.hosts import checked_next
@@ -195,3 +196,19 @@ def test_addresses_of_the_same_host_are_followed(base: str, current: str, target
 def test_addresses_of_other_hosts_are_not(target: str) -> None:
     with pytest.raises(SourceRejected):
         checked_next(f"{URL}/orders", target, base=URL, what="it leads")
+
+
+def test_the_example_of_the_guide_is_one_that_works(tmp_path: Path) -> None:
+    guide = (Path(adapters.sources.rest.__file__).parent / "README.md").read_text(encoding="utf-8")
+    path = written(tmp_path, guide.split("```yaml\n")[1].split("```")[0])
+    groups = load_pipeline(str(path), Settings("test", tmp_path, tmp_path), environment={"CRM_TOKEN": "x"}).groups
+    read = {
+        name: stream_options(spec, parse_options(group.source.name, group.source.options))
+        for group in groups
+        for name, spec in group.streams.items()
+    }
+    assert {name: (stream.key, stream.deletes) for name, stream in read.items()} == {
+        "customers": (("id",), Deletes.DIFF),
+        "orders": (("id",), Deletes.FLAG),
+        "items": (("order_id", "line"), Deletes.DIFF),
+    }
