@@ -121,7 +121,7 @@ class Attempt:
         except AirflowException:
             raise
         except Exception as error:
-            structlog.get_logger("pipeline").error("task failed", exception=describe_exception(error))
+            structlog.get_logger("pipeline").error("task failed", error=describe_exception(error))
             raise AirflowException(f"unexpected {type(error).__name__}; this is a defect") from None
 
     @contextmanager

@@ -104,7 +104,7 @@ class Watch:
             return None if error.retries else self._once(name, self._redactor.mask(error.what))
         except Exception as error:
             self._read_at = None
-            structlog.get_logger("pipeline").error("look failed", exception=describe_exception(error))
+            structlog.get_logger("pipeline").error("look failed", error=describe_exception(error))
             return self._once(name, f"looking failed unexpectedly with {type(error).__name__}")
         self._told.pop(name, None)
         return CHANGES if has_changes else None

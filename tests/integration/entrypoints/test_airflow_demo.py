@@ -57,3 +57,4 @@ def _signs_in(said: str) -> None:
     printed = dict(re.findall(r"^(Airflow|user|password) +(\S+)$", said, flags=re.MULTILINE))
     client = AirflowClient(printed["Airflow"], user=printed["user"], password=printed["password"])
     assert client.get("monitor/health")["scheduler"]["status"] == "healthy"
+    assert set(client.pools()) == {"default_pool", "shop_file"}

@@ -21,6 +21,7 @@ import pytest
 
 from entrypoints.airflow.client import AirflowClient
 from entrypoints.airflow.local import LocalAirflow
+from entrypoints.demo.partners import Partners
 from entrypoints.demo.server import EmbeddedPostgres
 from entrypoints.demo.shop import create_shop
 from tests.support.airflow_home import make_home, plain_environment, shop_file
@@ -93,7 +94,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (pipelines / "shop.yaml").write_text(shop_file(schedule='"@changes"', airflow="{poll: 1s, wait: 1h}"))
     (pipelines / "big.yaml").write_text(BIG)
     (pipelines / "away.yaml").write_text(AWAY)
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres() as server, Partners(home / "suppliers") as partners:
         create_shop(server.dsn())
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE big")
@@ -104,6 +105,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         environment = {
             **plain_environment(),
             "PIPELINE_CONFIG_DIR": str(home / "config"),
+            **partners.environment,
             # Neither SHOP_DSN nor BIG_DSN: Airflow's connections hold them.
             "AIRFLOW_CONN_SHOP_DSN": server.dsn("shop").replace("postgresql://", "postgres://"),
             "AIRFLOW_VAR_AWAY_PASSWORD": "a-password-canary",

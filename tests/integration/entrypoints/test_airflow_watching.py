@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 import structlog
 
-from entrypoints.airflow.watching import AGE, CHANGES, reasons
+from entrypoints.airflow import watching as watching_module
+from entrypoints.airflow.watched import Watched
+from entrypoints.airflow.watching import AGE, CHANGES, Watch, next_changes, reasons
 from entrypoints.container import opened
 from entrypoints.demo.server import EmbeddedPostgres
 from entrypoints.pipeline_file import load_pipeline
 from entrypoints.settings import load_settings
 from pipeline.application.sync import sync
+from tests.support import airflow_programs
 from tests.support.airflow_home import make_home, plain_environment
+from tests.support.dag_runner import DagRunner
 
 pytestmark = pytest.mark.integration
 
@@ -48,9 +50,13 @@ def home(tmp_path: Path, server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPat
         connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
 
 
-def watch(home: Path, *, wait_s: float = _LONG_S) -> AsyncIterator[str]:
+def watch(home: Path, *, wait_s: float = _LONG_S) -> AsyncGenerator[str, None]:
+    return reasons(watched(home, wait_s=wait_s))
+
+
+def watched(home: Path, *, wait_s: float = _LONG_S) -> Watched:
     config = home / "config"
-    return reasons(str(config / "pipelines" / "notes.yaml"), str(config), poll_s=0.01, wait_s=wait_s)
+    return Watched(str(config / "pipelines" / "notes.yaml"), str(config), poll_s=0.01, wait_s=wait_s)
 
 
 def run(home: Path) -> None:
@@ -66,15 +72,15 @@ def commit(server: EmbeddedPostgres, number: int) -> None:
 
 def test_a_run_is_due_at_first_then_once_for_what_was_committed(home: Path, server: EmbeddedPostgres) -> None:
     async def follow() -> list[str]:
-        watched = watch(home)
-        found = [await anext(watched)]
+        watching = watch(home)
+        found = [await anext(watching)]
         run(home)
         commit(server, 1)
-        found.append(await anext(watched))
+        found.append(await anext(watching))
         run(home)
         commit(server, 2)
-        found.append(await anext(watched))
-        await watched.aclose()  # type: ignore[attr-defined] # a generator
+        found.append(await anext(watching))
+        await watching.aclose()
         return found
 
     assert asyncio.run(asyncio.wait_for(follow(), 60)) == [CHANGES] * 3
@@ -96,10 +102,10 @@ def test_what_somebody_has_to_mend_is_a_reason_once_and_a_source_that_is_away_is
     path.write_text(f"{NOTES}streams: {{notes: {{mode: miror}}}}\n")
 
     async def follow() -> list[str]:
-        watched = watch(home)
-        broken = await anext(watched)
+        watching = watch(home)
+        broken = await anext(watching)
         path.write_text(f"{NOTES}streams: {{notes: }}\n")
-        return [broken, await anext(watched)]
+        return [broken, await anext(watching)]
 
     broken, mended = asyncio.run(asyncio.wait_for(follow(), 60))
     assert "streams.notes.mode: is miror" in broken
@@ -113,42 +119,72 @@ def test_what_somebody_has_to_mend_is_a_reason_once_and_a_source_that_is_away_is
     assert asyncio.run(asyncio.wait_for(away(), 60)) == AGE
 
 
-SENSE = """
-import json, sys
-from types import SimpleNamespace
-from airflow.sdk.exceptions import TaskDeferred
-from entrypoints.airflow.sensor import ChangeSensor
-path, config_dir = sys.argv[1:3]
-sensor = ChangeSensor(task_id="wait", path=path, config_dir=config_dir, poll_s=1.0, wait_s=60.0)
-def sense(run_type):
-    try:
-        return sensor.execute({"dag_run": SimpleNamespace(run_type=run_type)})
-    except TaskDeferred as deferred:
-        return [*deferred.trigger.serialize(), deferred.method_name]
-print("RESULT", json.dumps([sense("manual"), sense("asset_triggered"), sense("scheduled"),
-                            sensor.execute_complete({}, {"reason": "age"})]))
-"""
+def test_an_error_that_nobody_thought_of_is_a_reason_once_and_does_not_end_the_watch(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        rest_s = 0.0
+
+        def look(self, *_: object, **__: object) -> None:
+            raise ValueError("a-value-canary")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr(watching_module, "detector_of", lambda _: Broken())
+    watch = Watch(watched(home))
+    with structlog.testing.capture_logs() as logged:
+        assert watch.look() == "looking failed unexpectedly with ValueError"
+        assert watch.look() is None
+    assert [line["event"] for line in logged] == ["look failed"] * 2
+    assert "a-value-canary" not in str(logged)
+
+
+def test_a_wait_ends_with_changes_or_when_its_time_is_over_whatever_is_wrong(
+    home: Path, server: EmbeddedPostgres
+) -> None:
+    async def waited(until: float) -> str:
+        return await asyncio.wait_for(next_changes(watched(home), until=until), 60)
+
+    path = home / "config" / "pipelines" / "notes.yaml"
+    path.write_text(f"{NOTES}streams: {{notes: {{mode: miror}}}}\n")
+    assert asyncio.run(waited(0.0)) == AGE
+    path.write_text(f"{NOTES}streams: {{notes: }}\n")
+    run(home)
+    assert asyncio.run(waited(0.0)) == AGE
+    commit(server, 1)
+    assert asyncio.run(waited(time.time() + _LONG_S)) == CHANGES
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_loaded", [False, True])
-def test_only_a_run_that_started_by_the_clock_waits_and_only_where_nothing_is_to_be_done(
-    home: Path, server: EmbeddedPostgres, is_loaded: bool
+def test_only_a_run_that_started_by_the_clock_waits_and_only_where_nothing_is_to_be_loaded(
+    home: Path, server: EmbeddedPostgres
 ) -> None:
-    if is_loaded:
+    airflow = home / "airflow"
+    airflow.mkdir()
+    environment = {
+        **plain_environment(),
+        "AIRFLOW_HOME": str(airflow),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow}/airflow.db",
+        "PIPELINE_CONFIG_DIR": str(home / "config"),
+        "NOTES_DSN": server.dsn(),
+    }
+    path = home / "config" / "pipelines" / "notes.yaml"
+    with DagRunner(environment) as runner:
+        [*before, _], _ = runner.call(airflow_programs.sense, name="notes")
         run(home)
-    config = home / "config"
-    path = config / "pipelines" / "notes.yaml"
-    done = subprocess.run(
-        [sys.executable, "-c", SENSE, str(path), str(config)],
-        env={**plain_environment(), "AIRFLOW_HOME": str(home / "airflow"), "NOTES_DSN": server.dsn()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    [line] = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")] or [done.stderr]
-    arguments = {"path": str(path), "config_dir": str(config), "poll_s": 1.0, "wait_s": 60.0}
-    deferred = ["entrypoints.airflow.triggers.WaitTrigger", arguments, "execute_complete"]
-    scheduled = deferred if is_loaded else CHANGES
-    assert json.loads(line.removeprefix("RESULT ")) == ["manual", "asset_triggered", scheduled, "age"]
+        [*loaded, resumed], _ = runner.call(airflow_programs.sense, name="notes")
+        path.write_text(f"{NOTES}streams: {{notes: {{mode: miror}}}}\n")
+        [*broken, _], _ = runner.call(airflow_programs.sense, name="notes")
+    assert before == ["manual", "asset_triggered", CHANGES]
+    assert (loaded[:2], resumed) == (["manual", "asset_triggered"], AGE)
+    for class_path, arguments, method in (loaded[2], broken[2]):
+        assert (class_path, method) == ("entrypoints.airflow.triggers.WaitTrigger", "execute_complete")
+        assert 0 < arguments.pop("until") - time.time() <= 60
+        assert arguments == {
+            "path": str(path),
+            "config_dir": str(home / "config"),
+            "poll_s": 1.0,
+            "wait_s": 60.0,
+            "behind_service": False,
+        }
