@@ -53,6 +53,7 @@ def _compared(form: str, folder: Path, *, rounds: int) -> dict[str, Any]:
         "our_rows_per_s": [round(ROWS / it["seconds"]) for it in ours],
         "ratio": [round(ratio, 2) for ratio in ratios],
         "median_ratio": round(statistics.median(ratios), 2),
+        "cpu_ratio": round(min(it["cpu_s"] for it in bare) / min(it["cpu_s"] for it in ours), 2),
         "bare_peak_mb": round(peaks["bare"]),
         "our_peak_mb": round(peaks["ours"]),
         "peak_ratio": round(peaks["ours"] / peaks["bare"], 2),
@@ -122,8 +123,14 @@ def main() -> None:
     started = time.perf_counter()
     rows = read(form, Path(folder))
     seconds = time.perf_counter() - started
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rows": rows, "seconds": seconds, "peak_mb": peak_mb}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {
+        "rows": rows,
+        "seconds": seconds,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "peak_mb": used.ru_maxrss / 1024,
+    }
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

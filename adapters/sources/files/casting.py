@@ -48,7 +48,7 @@ def cast(
         array, odd = _without_odd_bytes(array)
     if pa.types.is_string(kind):
         return _documents(array, odd) if column.json and not is_json else (array, odd)
-    found, unfit = _parsed(pc.ascii_trim_whitespace(array), kind)
+    found, unfit = _parsed(array, kind)
     return found, [*odd, *unfit]
 
 
@@ -91,7 +91,7 @@ def _converted(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, list[Unfit
     if pa.types.is_string(kind):
         return texts(array).cast(kind), []
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        return _parsed(pc.ascii_trim_whitespace(array.cast(pa.string())), kind)
+        return _parsed(array.cast(pa.string()), kind)
     try:
         return array.cast(kind), []
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -99,15 +99,21 @@ def _converted(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, list[Unfit
 
 
 def _parsed(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, list[Unfit]]:
-    """Values that texts spell; an empty text is no value."""
-    if pc.any(pc.equal(pc.binary_length(array), 0)).as_py():
+    """Values that texts spell; blanks around them are not theirs, and an empty text is no value."""
+    found = _at_once(array, kind)
+    if found is None:
+        array = pc.ascii_trim_whitespace(array)
         array = pc.if_else(pc.equal(pc.binary_length(array), 0), pa.scalar(None, pa.string()), array)
-    if _is_readable(array, kind):
-        try:
-            return array.cast(kind), []
-        except pa.ArrowInvalid:
-            pass
-    return _one_by_one(array, kind, _reader(kind))
+        found = _at_once(array, kind)
+    return _one_by_one(array, kind, _reader(kind)) if found is None else (found, [])
+
+
+def _at_once(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    """The values if Arrow reads all of the texts."""
+    try:
+        return array.cast(kind) if _is_readable(array, kind) else None
+    except pa.ArrowInvalid:
+        return None
 
 
 def _is_readable(array: pa.Array, kind: pa.DataType) -> bool:
@@ -115,7 +121,7 @@ def _is_readable(array: pa.Array, kind: pa.DataType) -> bool:
     digits for other numbers.
     """
     if pa.types.is_integer(kind):
-        return not pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py()
+        return not any(pc.any(pc.match_substring(array, mark)).as_py() for mark in "xX")
     if pa.types.is_decimal(kind):
         pattern = rf"^-?[0-9]+(?:\.[0-9]{{1,{kind.scale}}})?$" if kind.scale else "^-?[0-9]+$"
         longest = pc.max(pc.binary_length(array)).as_py() or 0

@@ -25,6 +25,8 @@ WRONG_COUNT = "wrong number of fields"
 NOT_CLOSED = "quoted text that is not closed"
 #: So many lines in a row that are no records make a file that is none of CSV.
 _MOST_BAD = 10_000
+#: A line before the records is mostly shorter than this.
+_LINE_BYTES = 64 * 1024
 
 
 def header_of(text: Text, options: CsvOptions, *, at_most: int) -> tuple[list[str], int]:
@@ -205,7 +207,10 @@ def _present(arrays: dict[str, pa.Array], count: int) -> np.ndarray | None:
 
 def _line(text: Text, at_most: int) -> bytes:
     """The next line with its end; the empty text where there is none."""
-    data = text.read(at_most)
+    data = piece = text.read(min(_LINE_BYTES, at_most))
+    while piece and b"\n" not in piece and len(data) < at_most:
+        piece = text.read(len(data))
+        data += piece
     end = data.find(b"\n") + 1
     if not end:
         end = data.find(b"\r") + 1 or len(data)

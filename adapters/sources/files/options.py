@@ -138,7 +138,7 @@ def read_options(stream: StreamSpec) -> ReadOptions:
         csv=_csv(stream, read, path),
         sample_bytes=int(read.get("sample_bytes", 256 * 1024)),
         sample_files=int(read.get("sample_files", 1_000)),
-        block_bytes=int(read.get("block_bytes", 8 * 1024 * 1024)),
+        block_bytes=int(read.get("block_bytes", 4 * 1024 * 1024)),
     )
     _check(stream, options)
     return options
