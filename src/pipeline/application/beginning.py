@@ -5,7 +5,7 @@ What happens from the checkpoint on is ``pump``'s.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
@@ -67,6 +67,8 @@ def begin_again(session: Session) -> Checkpoint:
     session.source.prepare(session.specs())
     epoch = previous.epoch + 1
     states = session.warehouse.states(session.group)
+    # First of all: whenever this run dies, no stream may count as one that can go on from the new log.
+    previous = _note_gaps(session, previous, states.values())
     with session.source.begin(session.specs(), epoch=epoch) as snapshot:
         checkpoint = Checkpoint(
             group=session.group,
@@ -135,16 +137,18 @@ def _switch_modes(session: Session, checkpoint: Checkpoint, states: dict[str, St
 
 def _forget_removed(session: Session, checkpoint: Checkpoint, states: dict[str, StreamState]) -> Checkpoint:
     """Note that streams no longer configured have a gap from now on, so that they are copied if they come back."""
-    gone = [
-        state
-        for name, state in states.items()
-        if name not in session.pipeline.streams and state.phase is Phase.STREAMING
-    ]
-    if not gone:
+    gone = [state for name, state in states.items() if name not in session.pipeline.streams]
+    return _note_gaps(session, checkpoint, gone)
+
+
+def _note_gaps(session: Session, checkpoint: Checkpoint, states: Iterable[StreamState]) -> Checkpoint:
+    """Record that these streams have a gap, so that they are copied before they go on; the checkpoint to go on from."""
+    streaming = [state for state in states if state.phase is Phase.STREAMING]
+    if not streaming:
         return checkpoint
     following = checkpoint.next(checkpoint.position, at=session.clock.now())
     with session.warehouse.load(checkpoint, following) as load:
-        for state in gone:
+        for state in streaming:
             load.set_state(attrs.evolve(state, phase=Phase.COPYING))
         load.commit({})
     return following

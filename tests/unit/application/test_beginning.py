@@ -1,14 +1,18 @@
 """Beginning: log kept, checkpoint written, streams copied, whatever an earlier process left."""
 
+from typing import Any
+
 import pytest
 
 from pipeline.application.beginning import begin_again, ready
 from pipeline.application.sync import sync
 from pipeline.domain.change import Operation
+from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.errors import ConfigError, Fenced, LogLost, SourceRejected
 from pipeline.domain.events import CopyFinished
 from pipeline.domain.schema import Column, StreamSchema
 from pipeline.domain.stream import Mode
+from pipeline.ports.warehouse import Warehouse
 from tests.support.faults import Died, Fault, FaultyWarehouse
 from tests.support.memory_source import ORDERS, at
 from tests.support.rig import Rig
@@ -138,6 +142,30 @@ def test_a_lost_log_stops_everything_until_all_is_copied_again(rig: Rig) -> None
     checkpoint = rig.warehouse.checkpoint("shop")
     assert checkpoint is not None
     assert checkpoint.epoch == 1
+
+
+class DyingInReset:
+    """A warehouse whose process dies right after the checkpoint was replaced."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
+        self._warehouse.reset(previous, checkpoint)
+        raise Died
+
+
+def test_a_new_beginning_that_dies_before_its_copies_leaves_no_gap(rig: Rig) -> None:
+    sync(rig.session())
+    rig.database.slot = None
+    rig.database.commit(("orders", UPDATE, {"id": 1, "status": "lost"}))
+    with pytest.raises(Died):
+        begin_again(rig.session(warehouse=DyingInReset(rig.warehouse)))
+    sync(rig.session())
+    assert rig.current() == rig.table()
 
 
 def test_a_changed_mode_is_built_from_the_changelog(rig: Rig) -> None:
