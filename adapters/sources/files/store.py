@@ -66,7 +66,7 @@ class Store:
         """
         is_local = self._options.is_local
         found = self._local(pattern.folder, pattern.depth) if is_local else self._remote(pattern.folder)
-        return sorted((info for info in found if pattern.parts(info.path) is not None), key=lambda info: info.path)
+        return sorted((info for info in found if pattern.regex.fullmatch(info.path)), key=lambda info: info.path)
 
     def all(self) -> list[FileInfo]:
         """Every file below the URL, in order of path."""
