@@ -53,7 +53,8 @@ class FilesExtractor:
         self._known: dict[str, Mapping[str, Shape]] = {}
         self._fresh: dict[str, _Seen] = {}
         self._began_s = time.monotonic()
-        self._look_s = 0.0
+        #: How long the last two looks took: one that reads the beginnings of many new files tells nothing of the next.
+        self._looks_s = (0.0, 0.0)
 
     @property
     def name(self) -> str:
@@ -63,7 +64,7 @@ class FilesExtractor:
     @property
     def poll_s(self) -> float:
         """As configured, or more rarely where listing and telling files apart take long."""
-        return max(self._options.poll_s, self._look_s / _LOOK_SHARE)
+        return max(self._options.poll_s, min(self._looks_s) / _LOOK_SHARE)
 
     def discover(self) -> tuple[Relation, ...]:
         """The folders below the URL that hold files of one format."""
@@ -108,7 +109,7 @@ class FilesExtractor:
         manifest = Manifest.of(bookmarks, known=self._decoded)
         found = sort_out(seen.files, manifest, unfinished=seen.unfinished)
         self._refuse_vanished(stream, options, found, manifest, is_empty=not seen.files)
-        self._look_s = time.monotonic() - self._began_s
+        self._looks_s = (self._looks_s[1], time.monotonic() - self._began_s)
         plan = _Plan(self._store, options, found, manifest, seen.layout, told=new_shapes(seen.layout, known))
         if can_sweep(options):
             return plan.sweep()
