@@ -13,7 +13,8 @@ from typing import Any
 import attrs
 
 from adapters.sources.files.patterns import Pattern, compile_pattern
-from adapters.sources.files.typewords import KNOWN_WORDS, Shape, shape_of
+from adapters.sources.files.typewords import Shape, shape_of
+from adapters.sources.typewords import KNOWN_WORDS
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import Mode, StreamSpec
 

@@ -5,33 +5,17 @@ Reading values as a type is ``casting``'s.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import attrs
 import pyarrow as pa
 
+from adapters.sources.typewords import JSON as JSON_WORD
+from adapters.sources.typewords import WORDS, type_of
 from pipeline.domain.fitting import common_type
 from pipeline.domain.schema import Column
 
-_DECIMAL = re.compile(r"decimal\((\d{1,2}), ?(\d{1,2})\)")
 _MAX_PRECISION = 38
-
-_WORDS: dict[str, pa.DataType] = {
-    "text": pa.string(),
-    "int": pa.int64(),
-    "float": pa.float64(),
-    "bool": pa.bool_(),
-    "date": pa.date32(),
-    "time": pa.time64("us"),
-    "timestamp": pa.timestamp("us"),
-    "timestamptz": pa.timestamp("us", "UTC"),
-    "binary": pa.binary(),
-    "int16": pa.int16(),
-    "int32": pa.int32(),
-    "float32": pa.float32(),
-    "json": pa.string(),
-}
 
 #: Kinds of Arrow types, and the type that holds their values here; None where it is the same.
 _ARROW: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType | None], ...] = (
@@ -47,9 +31,6 @@ _ARROW: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType | None], ...] = (
     (pa.types.is_binary_view, pa.binary()),
     (pa.types.is_fixed_size_binary, pa.binary()),
 )
-
-#: For messages.
-KNOWN_WORDS = f"{', '.join(_WORDS)} or decimal(precision, scale)"
 
 
 @attrs.frozen
@@ -67,7 +48,7 @@ class Shape:
     @property
     def has_word(self) -> bool:
         """Whether ``shape_of`` knows its word."""
-        return self.json or self.type in _WORDS.values() or pa.types.is_decimal128(self.type)
+        return self.json or self.type in WORDS.values() or pa.types.is_decimal128(self.type)
 
     @property
     def word(self) -> str:
@@ -76,7 +57,7 @@ class Shape:
             return "json"
         if pa.types.is_decimal(self.type):
             return f"decimal({self.type.precision}, {self.type.scale})"
-        return next((word for word, kind in _WORDS.items() if kind == self.type), str(self.type))
+        return next((word for word, kind in WORDS.items() if kind == self.type), str(self.type))
 
 
 TEXT = Shape(pa.string())
@@ -86,15 +67,7 @@ UNKNOWN = Shape(pa.null())
 
 def shape_of(word: str) -> Shape:
     """The shape that a word means; raises ``ValueError`` for one that means nothing."""
-    if word in _WORDS:
-        return Shape(_WORDS[word], json=word == "json")
-    match = _DECIMAL.fullmatch(word)
-    if match is None:
-        raise ValueError(word)
-    precision, scale = int(match[1]), int(match[2])
-    if not 1 <= precision <= _MAX_PRECISION or scale > precision:
-        raise ValueError(word)
-    return Shape(pa.decimal128(precision, scale))
+    return Shape(type_of(word), json=word.strip().lower() == JSON_WORD)
 
 
 def shape_of_arrow(kind: pa.DataType) -> Shape:

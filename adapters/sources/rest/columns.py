@@ -12,43 +12,19 @@ from decimal import Decimal
 
 import pyarrow as pa
 
+from adapters.sources import typewords
 from adapters.sources.rest.documents import Record
+from adapters.sources.typewords import JSON, KNOWN_WORDS
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.naming import column_names
 from pipeline.domain.schema import Column, StreamSchema
 
-JSON = "json"
 #: The column that takes what has no column of its own, as a JSON object.
 UNLISTED = "unlisted"
 INSTANT = pa.timestamp("us", "UTC")
 
-_WORDS: dict[str, pa.DataType] = {
-    "bool": pa.bool_(),
-    "boolean": pa.bool_(),
-    "int8": pa.int8(),
-    "int16": pa.int16(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float": pa.float32(),
-    "float32": pa.float32(),
-    "double": pa.float64(),
-    "float64": pa.float64(),
-    "string": pa.string(),
-    "text": pa.string(),
-    "date": pa.date32(),
-    "date32": pa.date32(),
-    "time": pa.time64("us"),
-    "time64[us]": pa.time64("us"),
-    "timestamp": pa.timestamp("us"),
-    "timestamp[us]": pa.timestamp("us"),
-    "timestamptz": INSTANT,
-    "timestamp[us,utc]": INSTANT,
-    "timestamp[us,tz=utc]": INSTANT,
-    "unix": INSTANT,
-    "unix_ms": INSTANT,
-    JSON: pa.string(),
-}
-_DECIMAL = re.compile(r"decimal(?:128)?\((\d+)(?:,(-?\d+))?\)")
+#: Instants as APIs have them besides: seconds and milliseconds since 1970.
+_EPOCH_WORDS: dict[str, pa.DataType] = {"unix": INSTANT, "unix_ms": INSTANT}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)")
 _UNZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
@@ -57,13 +33,7 @@ _INT64 = range(-(2**63), 2**63)
 
 def type_of(word: str) -> pa.DataType:
     """The Arrow type of a type word; raises ``ValueError``."""
-    plain = word.replace(" ", "").lower()
-    if plain in _WORDS:
-        return _WORDS[plain]
-    shape = _DECIMAL.fullmatch(plain)
-    if shape is None:
-        raise ValueError("not a type")
-    return pa.decimal128(int(shape[1]), int(shape[2] or 0))
+    return _EPOCH_WORDS.get(word) or typewords.type_of(word)
 
 
 def check_words(columns: Mapping[str, str], where: str) -> None:
@@ -71,11 +41,11 @@ def check_words(columns: Mapping[str, str], where: str) -> None:
     for name, word in columns.items():
         try:
             type_of(word)
-        except ValueError:  # pa.ArrowInvalid, of a decimal with too many digits, is one
+        except ValueError:
             raise ConfigError(
                 f"the column {name} has the type {word}, which is none",
                 where=where,
-                hint=f"Types are decimal(18, 2) and the like, {', '.join(_WORDS)}.",
+                hint=f"Known types: {KNOWN_WORDS}, {', '.join(_EPOCH_WORDS)}.",
             ) from None
 
 

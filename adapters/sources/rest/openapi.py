@@ -11,10 +11,11 @@ from pathlib import Path
 import yaml
 
 from adapters.sources.rest.client import Client, Request
-from adapters.sources.rest.columns import JSON, UNLISTED, schema_of
+from adapters.sources.rest.columns import UNLISTED, schema_of
 from adapters.sources.rest.documents import ABSENT, at_path
 from adapters.sources.rest.hosts import checked_next
 from adapters.sources.rest.options import RestOptions, mapping
+from adapters.sources.typewords import JSON
 from pipeline.domain.errors import ConfigError, PipelineError, SourceError
 from pipeline.ports.source import Relation
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 import attrs
 import pyarrow as pa
 
-from adapters.sources.rest.columns import JSON, UNLISTED, guessed, schema_of, type_of
+from adapters.sources.rest.columns import UNLISTED, guessed, schema_of, type_of
 from adapters.sources.rest.endpoints import StreamOptions, Unlisted
 from adapters.sources.rest.reading import Reading, Records
+from adapters.sources.typewords import JSON
 from pipeline.domain.errors import SourceRejected
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from adapters.sources.rest.columns import INSTANT, JSON
 from adapters.sources.rest.documents import Record, json_text
+from adapters.sources.typewords import JSON
 from pipeline.domain.change import Misfit
 from pipeline.domain.schema import Column, StreamSchema
 
