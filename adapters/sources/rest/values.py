@@ -15,7 +15,7 @@ from operator import itemgetter
 
 import pyarrow as pa
 
-from adapters.sources.rest.columns import INSTANT, JSON
+from adapters.sources.rest.columns import INSTANT
 from adapters.sources.rest.documents import Record, json_text
 from adapters.sources.typewords import JSON
 from pipeline.domain.change import Misfit

@@ -331,7 +331,7 @@ def notes(environment: dict[str, str], shop: str) -> Path:
         path.write_text(text)
     (home / "config" / "pipelines" / "notes.yaml").write_text(
         'source: {kind: postgres, dsn: "${SHOP_DSN}"}\nwarehouse: {kind: duckdb, path: var/notes.duckdb}\n'
-        "streams: {notes: }\ntransform: {project: notes_dbt}\nairflow: {verify: [notes]}\n"
+        "streams: {notes: }\ntransform: {project: notes_dbt}\nairflow: {verify: [notes], retries: 0}\n"
     )
     with psycopg.connect(shop, autocommit=True) as connection:
         connection.execute("CREATE TABLE notes (id int PRIMARY KEY, noted_at timestamp)")
