@@ -96,6 +96,7 @@ class Dbt:
                 connection.execute(f"SET GLOBAL memory_limit = '{self._memory_limit} bytes'")
             yield
         finally:
+            _let_go()
             connection.close()
 
     def _connect(self, path: str) -> Any:
@@ -113,6 +114,16 @@ class Dbt:
                     raise Locked from None
             # The loader lets go for milliseconds at a time under load: look often.
             time.sleep(_POLL_S)
+
+
+def _let_go() -> None:
+    """Close what dbt's own connections keep open of the file: those of a microbatch model's threads outlive a build."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import FACTORY
+
+    for adapter in FACTORY.adapters.values():
+        adapter.connections.cleanup_all()
+    DuckDBConnectionManager.close_all_connections()
 
 
 def main() -> None:
