@@ -11,6 +11,7 @@ from pytest_bdd import given, parsers, then, when
 from adapters.sources.postgres import build_detector
 from pipeline.application.risks import Risks, risks
 from pipeline.ports.changes import Look
+from tests.support.postgres import wait_for
 from tests.support.world import SOURCE, World
 
 
@@ -25,7 +26,8 @@ class Looker:
         self._detector = build_detector(SOURCE, {"dsn": world.dsn}, pipeline=world.database)
 
     def looks(self) -> Look:
-        """One more look, as somebody who never looked before."""
+        """One more look, as somebody who never looked before; once whoever read the log has really left."""
+        wait_for(lambda: not self._world.rows("SELECT 1 FROM pg_replication_slots WHERE active"), timeout_s=60)
         return self._detector.look(tuple(self._world.streams.values()))
 
     def looks_again(self) -> Look:
