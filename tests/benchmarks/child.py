@@ -17,8 +17,8 @@ import attrs
 
 import adapters.transform
 from entrypoints.container import SWITCH_INTERVAL_S
+from pipeline.application.groups import stream_groups
 from pipeline.application.session import Session
-from pipeline.application.stream import stream
 from pipeline.domain.events import BatchApplied, CopyFinished, Event, TransformFinished
 from pipeline.domain.stream import BatchLimits, Mode
 from tests.support.attached import attached_world
@@ -77,7 +77,7 @@ def latency(world: World, *, rate: int, seconds: float) -> dict[str, object]:
     writer = threading.Thread(target=_write, args=(world.dsn, rate, seconds, session))
     writer.start()
     try:
-        stream(session, with_transform=session.transformer is not None)
+        stream_groups([session])
     finally:
         writer.join()
         session.source.close()

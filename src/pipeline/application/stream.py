@@ -1,4 +1,7 @@
-"""The long run: copy what is new, then follow the source until stopped, with marts built behind it."""
+"""The long run of one group: copy what is new, then follow the source until stopped.
+
+Several groups beside each other, and the marts behind them, are ``groups``'s.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,6 @@ from pipeline.application.copying import Interrupted
 from pipeline.application.pump import OnLoaded, pump
 from pipeline.application.session import Session
 from pipeline.application.sync import SyncResult, result_of
-from pipeline.application.transform import MartRefresher
-
-
-def stream(session: Session, *, with_transform: bool = True) -> SyncResult:
-    """Follow the source until the session's stop is set, building marts behind it."""
-    if not with_transform or session.transformer is None:
-        return follow(session)
-    with MartRefresher([session]) as marts:
-        return follow(session, on_loaded=marts.note)
 
 
 def follow(session: Session, *, on_loaded: OnLoaded = lambda _: None) -> SyncResult:

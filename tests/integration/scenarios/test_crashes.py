@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from pipeline.application.resync import resync
-from pipeline.application.stream import stream
+from pipeline.application.stream import follow
 from pipeline.domain.errors import Fenced, PipelineError
 from pipeline.domain.events import BatchApplied, CopyFinished
 from pipeline.domain.stream import Mode
@@ -144,7 +144,7 @@ def test_a_reader_holds_the_file_for_a_while(orders: World) -> None:
 
 def test_the_file_is_free_between_batches(orders: World) -> None:
     session = orders.session()
-    follower = threading.Thread(target=stream, args=(session,), kwargs={"with_transform": False})
+    follower = threading.Thread(target=follow, args=(session,))
     follower.start()
     try:
         _wait_until(lambda: orders.warehouse.states("shop").get("orders") is not None)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from pipeline.application.resync import resync
-from pipeline.application.stream import stream
+from pipeline.application.stream import follow
 from pipeline.domain.errors import LogLost, SourceRejected
 from pipeline.domain.events import IdleCheckpoint
 from tests.support.oracle import assert_equal
@@ -30,7 +30,7 @@ def slot(world: World) -> str:
 def test_the_log_is_released_while_only_others_write(orders: World) -> None:
     orders.limits = attrs.evolve(orders.limits, idle_checkpoint_bytes=1_000_000, idle_checkpoint_s=3600)
     session = orders.session()
-    follower = threading.Thread(target=stream, args=(session,), kwargs={"with_transform": False})
+    follower = threading.Thread(target=follow, args=(session,))
     follower.start()
     try:
         with psycopg.connect(orders.server.dsn(), autocommit=True) as elsewhere:

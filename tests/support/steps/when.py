@@ -6,7 +6,7 @@ import threading
 
 from pytest_bdd import parsers, when
 
-from pipeline.application.stream import stream
+from pipeline.application.stream import follow
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.events import BatchApplied, CopyFinished
 from pipeline.domain.stream import Mode
@@ -48,7 +48,7 @@ def streams_for_a_moment(world: World) -> None:
     watcher = threading.Thread(target=stop_soon)
     watcher.start()
     try:
-        stream(session, with_transform=False)
+        follow(session)
     finally:
         session.stop.set()
         watcher.join()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.application.session import Session
-from pipeline.application.stream import stream
+from pipeline.application.stream import follow
 from pipeline.domain.events import BatchApplied
 from tests.support.folder_rig import FolderRig
 
@@ -19,7 +19,7 @@ LOOSELY_S = 1.0 * 3
 @contextmanager
 def following(rig: FolderRig) -> Iterator[Session]:
     session = rig.session()
-    thread = threading.Thread(target=stream, args=(session,), kwargs={"with_transform": False})
+    thread = threading.Thread(target=follow, args=(session,))
     thread.start()
     try:
         yield session
