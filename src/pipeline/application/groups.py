@@ -5,13 +5,14 @@ What is done with one group is told in the use case of the same name; ``Session`
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TypeVar
 
 import attrs
 
+from pipeline.application.crew import work_side_by_side
 from pipeline.application.doctor import doctor
 from pipeline.application.plan import PlanResult, plan
 from pipeline.application.pump import OnLoaded
@@ -27,6 +28,11 @@ from pipeline.domain.errors import ErrorKind, PipelineError
 from pipeline.domain.finding import Finding
 
 Result = TypeVar("Result")
+
+#: How many groups a bounded run moves at a time: enough to wait for several systems at once, and few enough that what
+#: their batches hold in memory stays small (P11).
+AT_ONCE = 4
+
 #: How long a group that cannot go on rests in a long run before it is tried again, in seconds.
 REST_S = 60.0
 
@@ -35,12 +41,7 @@ _SEVERITY = (ErrorKind.UNREACHABLE, ErrorKind.REJECTED, ErrorKind.FAILURE)
 
 def sync_groups(sessions: Sequence[Session], *, with_transform: bool = True) -> SyncResult:
     """A bounded run of every group, then the marts behind all that changed."""
-    return _moved(
-        sessions,
-        tuple((session, None) for session in sessions),
-        lambda session, _: sync(session, with_transform=False),
-        with_transform=with_transform,
-    )
+    return _moved(sessions, chosen(sessions, None), lambda session, _: sync(session), with_transform=with_transform)
 
 
 def resync_groups(
@@ -49,13 +50,13 @@ def resync_groups(
     """Copy streams again (None: all), each group that has any of them by itself, then build the marts."""
 
     def work(session: Session, names: tuple[str, ...] | None) -> SyncResult:
-        return resync(session, tuple(session.pipeline.streams) if names is None else names, with_transform=False)
+        return resync(session, tuple(session.pipeline.streams) if names is None else names)
 
     return _moved(sessions, chosen(sessions, streams), work, with_transform=with_transform)
 
 
 def stream_groups(sessions: Sequence[Session], *, with_transform: bool = True) -> SyncResult:
-    """Follow every source until stopped, each group in a thread of its own.
+    """Follow every source until stopped, all groups side by side.
 
     Where there are several, a group that cannot go on is told of, rests and is tried again: the others go on. Raises
     what a group last failed with, if it did not recover before the stop.
@@ -65,13 +66,10 @@ def stream_groups(sessions: Sequence[Session], *, with_transform: bool = True) -
         note: OnLoaded = marts.note if marts is not None else lambda _: None
         if len(sessions) == 1:
             return follow(sessions[0], on_loaded=note)
-        followers = [_Follower(session, note) for session in sessions]
-        for follower in followers:
-            follower.start()
-        for follower in followers:
-            follower.join()
-    _raise([follower.failure for follower in followers if follower.failure is not None])
-    return _merged([follower.result for follower in followers if follower.result is not None])
+        followers = {session.group: _Follower(session, note) for session in sessions}
+        work_side_by_side({group: follower.run for group, follower in followers.items()}, stop=sessions[0].stop)
+    _raise([follower.failure for follower in followers.values() if follower.failure is not None])
+    return _merged([follower.result for follower in followers.values() if follower.result is not None])
 
 
 def verify_groups(
@@ -123,42 +121,33 @@ def status_groups(sessions: Sequence[Session], *, load_limit: int = 10) -> Statu
     )
 
 
-class _Follower(threading.Thread):
+@attrs.define(eq=False)
+class _Follower:
     """Follows one group among several."""
 
-    def __init__(self, session: Session, note: OnLoaded) -> None:
-        super().__init__(name=f"group {session.group}")
-        self.result: SyncResult | None = None
-        self.failure: PipelineError | None = None
-        self._session = session
-        self._note = note
+    session: Session
+    note: OnLoaded
+    result: SyncResult | None = None
+    failure: PipelineError | None = None
 
     def run(self) -> None:
-        session = self._session
-        while not session.stop.is_set():
+        """Until the stop is set."""
+        while not self.session.stop.is_set():
             try:
-                self.result = follow(session, on_loaded=self._recovered)
+                self.result = follow(self.session, on_loaded=self._recovered)
             except PipelineError as error:
                 self._tell(error)
-                session.stop.wait(REST_S)
-            except BaseException:
-                session.stop.set()  # a defect: nobody should believe that this group goes on
-                self.failure = PipelineError(
-                    "the group ended unexpectedly",
-                    where=f"group {session.group}",
-                    hint="This is a defect: please report it with the log.",
-                )
-                raise
+                self.session.stop.wait(REST_S)
 
     def _recovered(self, counts: dict[str, StreamCounts]) -> None:
         self.failure = None
-        self._note(counts)
+        self.note(counts)
 
     def _tell(self, error: PipelineError) -> None:
         is_known = self.failure is not None and self.failure.what == error.what
         self.failure = error
         if not is_known:
-            self._session.notifier.notify(Finding.of(error, "stream"), pipeline=self._session.pipeline.name)
+            self.session.notifier.notify(Finding.of(error, "stream"), pipeline=self.session.pipeline.name)
 
 
 def _moved(
@@ -188,18 +177,27 @@ def _each(groups: Sequence[Chosen], work: Callable[[Session, tuple[str, ...] | N
 def _tried(
     groups: Sequence[Chosen], work: Callable[[Session, tuple[str, ...] | None], Result]
 ) -> tuple[list[Result], list[PipelineError]]:
-    results: list[Result] = []
-    failures: list[PipelineError] = []
-    for session, names in groups:
-        if results and session.stop.is_set():
-            break
+    """Work on the groups side by side; results and failures in the order of the groups. Once a stop is asked for, no
+    more are begun, but for the first, which tells that it was stopped.
+    """
+    results: dict[str, Result] = {}
+    failures: dict[str, PipelineError] = {}
+
+    def attempt(session: Session, names: tuple[str, ...] | None) -> None:
+        if session.stop.is_set() and session is not groups[0][0]:
+            return
         try:
-            results.append(work(session, names))
+            results[session.group] = work(session, names)
         except PipelineError as error:
-            failures.append(error)
+            failures[session.group] = error
             if len(groups) > 1:
                 session.notifier.notify(Finding.of(error, "group"), pipeline=session.pipeline.name)
-    return results, failures
+
+    tasks = {session.group: partial(attempt, session, names) for session, names in groups}
+    work_side_by_side(tasks, stop=groups[0][0].stop, at_most=AT_ONCE)
+    return [results[group] for group in tasks if group in results], [
+        failures[group] for group in tasks if group in failures
+    ]
 
 
 def _raise(failures: Sequence[PipelineError]) -> None:

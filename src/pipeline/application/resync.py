@@ -10,7 +10,7 @@ from pipeline.application.sync import SyncResult, sync
 from pipeline.domain.errors import LogLost
 
 
-def resync(session: Session, streams: Collection[str], *, with_transform: bool = True) -> SyncResult:
+def resync(session: Session, streams: Collection[str]) -> SyncResult:
     """Copy ``streams`` again and catch up.
 
     Where the source has lost its log, every stream has a gap: then all of them have to be named, the log is kept
@@ -18,9 +18,9 @@ def resync(session: Session, streams: Collection[str], *, with_transform: bool =
     """
     session.specs(streams)
     try:
-        return sync(session, resync=streams, with_transform=with_transform)
+        return sync(session, resync=streams)
     except LogLost:
         if set(streams) != set(session.pipeline.streams):
             raise
     begin_again(session)
-    return sync(session, with_transform=with_transform)
+    return sync(session)

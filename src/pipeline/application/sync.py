@@ -1,4 +1,7 @@
-"""A bounded run: copy what is new, catch up to where the source was at the start, build the marts behind it."""
+"""A bounded run of one group: copy what is new, catch up to where the source was at the start.
+
+Several groups beside each other, and the marts behind them, are ``groups``'s.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from pipeline.application.beginning import ready
 from pipeline.application.copying import Interrupted
 from pipeline.application.pump import Pumped, pump
 from pipeline.application.session import Session
-from pipeline.application.transform import transform_changed
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.counts import StreamCounts
 from pipeline.ports.transformer import TransformResult
@@ -37,26 +39,17 @@ class SyncResult:
     checkpoints: dict[str, Checkpoint] = attrs.field(factory=dict)
 
 
-def sync(session: Session, *, resync: Collection[str] = (), with_transform: bool = True) -> SyncResult:
-    """Run once: on return the warehouse holds at least every change committed before the call (J5), unless stopped.
-
-    Marts are built where any stream changed since they were last built.
-    """
+def sync(session: Session, *, resync: Collection[str] = ()) -> SyncResult:
+    """Run once: on return the warehouse holds at least every change committed before the call (J5), unless stopped."""
     started = session.clock.monotonic()
     try:
         ready(session, resync=resync)
     except Interrupted:
         return result_of(session, None, started=started)
-    pumped = pump(session, up_to=session.source.mark(), attempts=ATTEMPTS)
-    transformed = None
-    if with_transform and session.transformer is not None and not session.stop.is_set():
-        transformed = transform_changed([session])
-    return result_of(session, pumped, started=started, transformed=transformed)
+    return result_of(session, pump(session, up_to=session.source.mark(), attempts=ATTEMPTS), started=started)
 
 
-def result_of(
-    session: Session, pumped: Pumped | None, *, started: float, transformed: TransformResult | None = None
-) -> SyncResult:
+def result_of(session: Session, pumped: Pumped | None, *, started: float) -> SyncResult:
     """The result of a run that began at ``started`` (monotonic) and moved ``pumped``."""
     checkpoint = pumped.checkpoint if pumped else session.warehouse.checkpoint(session.group)
     return SyncResult(
@@ -65,7 +58,6 @@ def result_of(
         batch_count=pumped.batch_count if pumped else 0,
         transaction_count=pumped.transaction_count if pumped else 0,
         seconds=session.clock.monotonic() - started,
-        transformed=transformed,
         stopped=session.stop.is_set(),
         checkpoints={session.group: checkpoint} if checkpoint else {},
     )

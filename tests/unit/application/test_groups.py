@@ -74,6 +74,21 @@ def test_every_group_is_loaded_and_marts_are_built_once() -> None:
     assert pending_transform(fleet.sessions()) is None
 
 
+def test_groups_are_moved_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet()
+    fleet.commit(1)
+    together = threading.Barrier(2, timeout=10)
+    mark = MemorySource.mark
+
+    def met(source: MemorySource) -> object:
+        together.wait()
+        return mark(source)
+
+    monkeypatch.setattr(MemorySource, "mark", met)
+    sync_groups(fleet.sessions())
+    assert fleet.counts() == {"orders": 1, "rates": 1}
+
+
 def test_a_group_that_fails_stops_no_other_and_is_told_in_the_end() -> None:
     fleet = Fleet()
     sync_groups(fleet.sessions())

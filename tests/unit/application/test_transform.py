@@ -1,15 +1,26 @@
-"""Marts behind a long stream: built in the background, whatever happens to a build."""
+"""Marts: behind a bounded run once and for what changed, behind a long one in the background."""
 
 import threading
 
 import pytest
 
+from pipeline.application.groups import sync_groups
 from pipeline.application.sync import sync
-from pipeline.application.transform import MartRefresher, build, pending_transform
+from pipeline.application.transform import MartRefresher, build, pending_transform, transform
 from pipeline.domain.change import Operation
-from pipeline.domain.errors import PipelineError, WarehouseUnreachable
+from pipeline.domain.errors import ConfigError, PipelineError, WarehouseUnreachable
+from pipeline.domain.events import TransformFinished
 from pipeline.ports.transformer import TransformResult
 from tests.support.rig import RecordingTransformer, Rig
+
+INSERT = Operation.INSERT
+
+
+@pytest.fixture
+def rig() -> Rig:
+    rig = Rig(transformer=RecordingTransformer())
+    rig.database.commit(("orders", INSERT, {"id": 1, "status": "new"}))
+    return rig
 
 
 class Failing(RecordingTransformer):
@@ -34,7 +45,7 @@ class Failing(RecordingTransformer):
 def test_a_build_that_fails_is_told_and_tried_again(error: Exception) -> None:
     rig = Rig(transformer=Failing(error))
     rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))
-    sync(rig.session(), with_transform=False)
+    sync(rig.session())
     transformer = rig.transformer
     assert isinstance(transformer, Failing)
     with MartRefresher([rig.session()]):
@@ -51,9 +62,9 @@ def test_a_build_that_fails_is_told_and_tried_again(error: Exception) -> None:
 def test_what_is_built_in_parts_is_settled_by_the_last_of_them_as_of_the_first() -> None:
     rig = Rig(transformer=RecordingTransformer())
     rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))
-    sync(rig.session())
+    sync_groups([rig.session()])
     rig.database.commit(("orders", Operation.INSERT, {"id": 2, "status": "new"}))
-    sync(rig.session(), with_transform=False)
+    sync(rig.session())
     pending = pending_transform([rig.session()])
     assert pending is not None
     assert pending.streams == ("orders",)
@@ -61,7 +72,7 @@ def test_what_is_built_in_parts_is_settled_by_the_last_of_them_as_of_the_first()
     assert pending_transform([rig.session()]) == pending
     # What is loaded between the parts is built next time.
     rig.database.commit(("orders", Operation.INSERT, {"id": 3, "status": "new"}))
-    sync(rig.session(), with_transform=False)
+    sync(rig.session())
     build([rig.session()], pending)
     later = pending_transform([rig.session()])
     assert later is not None
@@ -73,8 +84,57 @@ def test_what_is_built_in_parts_is_settled_by_the_last_of_them_as_of_the_first()
 def test_a_part_that_fails_settles_nothing() -> None:
     rig = Rig(transformer=RecordingTransformer(failing=True))
     rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))
-    sync(rig.session(), with_transform=False)
+    sync(rig.session())
     pending = pending_transform([rig.session()])
     assert pending is not None
     build([rig.session()], pending)
     assert pending_transform([rig.session()]) == pending
+
+
+def test_marts_are_built_once_for_all_and_then_for_what_changed(rig: Rig) -> None:
+    sync_groups([rig.session()])
+    sync_groups([rig.session()])
+    rig.database.commit(("orders", INSERT, {"id": 2, "status": "new"}))
+    sync_groups([rig.session()])
+    assert rig.transformer is not None
+    assert rig.transformer.builds == [None, ["shop__orders"]]
+
+
+def test_marts_that_failed_are_built_again_by_the_next_run_even_if_nothing_changed(rig: Rig) -> None:
+    assert rig.transformer is not None
+    rig.transformer.failing = True
+    sync_groups([rig.session()])
+    rig.transformer.failing = False
+    sync_groups([rig.session()])
+    sync_groups([rig.session()])
+    assert rig.transformer.builds == [None, None]
+    assert [event.error for event in rig.recorder.of(TransformFinished)] == ["1 nodes failed", None]
+    assert [finding.check for finding in rig.recorder.findings] == ["transform"]
+
+
+def test_a_load_whose_process_died_before_the_marts_is_not_forgotten(rig: Rig) -> None:
+    sync_groups([rig.session()])
+    rig.database.commit(("orders", INSERT, {"id": 2, "status": "new"}))
+    sync(rig.session())
+    sync_groups([rig.session()])
+    assert rig.transformer is not None
+    assert rig.transformer.builds == [None, ["shop__orders"]]
+
+
+def test_building_for_some_streams_does_not_hide_that_others_changed(rig: Rig) -> None:
+    rig.database.schemas["items"] = rig.database.schemas["orders"]
+    rig.database.tables["items"] = {}
+    rig.stream("items")
+    sync_groups([rig.session()])
+    rig.database.commit(("orders", INSERT, {"id": 2, "status": "new"}), ("items", INSERT, {"id": 1, "status": "new"}))
+    sync(rig.session())
+    transform([rig.session()], streams=["orders"])
+    sync_groups([rig.session()])
+    assert rig.transformer is not None
+    assert rig.transformer.builds == [None, ["shop__orders"], ["shop__items", "shop__orders"]]
+
+
+def test_a_pipeline_without_transform_says_so(rig: Rig) -> None:
+    rig.transformer = None
+    with pytest.raises(ConfigError, match="no transform section"):
+        transform([rig.session()])

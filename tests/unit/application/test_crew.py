@@ -1,0 +1,69 @@
+"""Work side by side: all at once or some at a time, and what goes wrong in it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pipeline.application.crew import work_side_by_side
+
+
+def test_tasks_wait_for_each_other_only_where_they_have_to() -> None:
+    together = threading.Barrier(3, timeout=10)
+    names: set[str] = set()
+
+    def task() -> None:
+        together.wait()
+        names.add(threading.current_thread().name)
+
+    work_side_by_side(dict.fromkeys(("a", "b", "c"), task), stop=threading.Event())
+    assert names == {"group a", "group b", "group c"}
+
+
+def test_no_more_than_asked_for_are_done_at_a_time_and_all_in_the_end() -> None:
+    free = threading.Semaphore(2)
+    done: list[str] = []
+
+    def task() -> None:
+        assert free.acquire(blocking=False), "a third one at the same time"
+        threading.Event().wait(0.02)
+        free.release()
+        done.append(threading.current_thread().name)
+
+    work_side_by_side({str(number): task for number in range(7)}, stop=threading.Event(), at_most=2)
+    assert sorted(done) == [f"group {number}" for number in range(7)]
+
+
+def test_one_task_needs_no_thread() -> None:
+    names: list[str] = []
+    work_side_by_side({"a": lambda: names.append(threading.current_thread().name)}, stop=threading.Event())
+    assert names == [threading.current_thread().name]
+
+
+def test_a_defect_in_one_asks_the_others_to_stop_and_is_raised() -> None:
+    left: list[bool] = []
+    stop = threading.Event()
+
+    def defect() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work_side_by_side({"a": lambda: left.append(stop.wait(10)), "b": defect}, stop=stop)
+    assert left == [True]
+
+
+def test_an_interruption_asks_all_to_stop_and_waits_for_those_that_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    left: list[bool] = []
+    join = threading.Thread.join
+
+    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+        if timeout is None:
+            raise KeyboardInterrupt
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work_side_by_side(dict.fromkeys(("a", "b"), lambda: left.append(stop.wait(10))), stop=stop)
+    assert left == [True, True]
