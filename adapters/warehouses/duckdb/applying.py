@@ -33,8 +33,7 @@ class Applier:
     def append(self, target: Target, changes: pa.Table, stamp: Stamp) -> None:
         """Append changes to the changelog."""
         rows = changelog_rows(changes, target.schema, version=target.schema_version, stamp=stamp)
-        self._register(sql.CHANGES, rows)
-        self._connection.execute(sql.append_changes(target))
+        self._connection.execute(sql.append_changes(target, self._relation("incoming_changes", rows)))
         self._relay.clear()
 
     def truncate(self, target: Target, truncation: Truncation, stamp: Stamp) -> None:
@@ -48,10 +47,10 @@ class Applier:
         """
         if target.mode is Mode.APPEND or state.num_rows == 0:
             return
-        self._register(sql.STATE, as_json(labelled(state), target.schema))
+        source = self._relation("incoming_state", as_json(labelled(state), target.schema))
         if target.table in self._copied and target.mode is Mode.HISTORY:
-            self._connection.execute(history.add_held(target, sql.STATE))
-        for statement in self._writes(target, state, is_copy=is_copy):
+            self._connection.execute(history.add_held(target, source))
+        for statement in self._writes(target, source, state, is_copy=is_copy):
             self._connection.execute(statement)
         self._relay.clear()
 
@@ -72,19 +71,19 @@ class Applier:
             (highest,) = self._connection.execute(query, {"load": load}).fetchall()[0]
             self._run(history.close_unheld(target, sequence=int(highest or 0) + 1, at=at))
 
-    def _writes(self, target: Target, state: pa.Table, *, is_copy: bool) -> tuple[str, ...]:
+    def _writes(self, target: Target, source: str, state: pa.Table, *, is_copy: bool) -> tuple[str, ...]:
         if is_copy and target.table in self._copied and target.mode is not Mode.HISTORY:
-            return modes.fill(target, sql.STATE)  # emptied before
+            return modes.fill(target, source)  # emptied before
         is_filled = self._any(sql.is_filled(target))
-        source = self._prepared(target, state) if is_filled else sql.STATE
+        if is_filled:
+            source = self._prepared(target, source, state)
         write = modes.fill if self._is_first(target, source, is_filled=is_filled) else modes.upsert
         return write(target, source)
 
-    def _prepared(self, target: Target, state: pa.Table) -> str:
+    def _prepared(self, target: Target, source: str, state: pa.Table) -> str:
         """The relation with values of base rows filled in, and without rows that are older than what is stored."""
-        source = sql.STATE
         if names := unchanged_names(state):
-            self._connection.execute(sql.resolve(target, names))
+            self._connection.execute(sql.resolve(target, source, names))
             source = sql.RESOLVED
         newer = sql.newer_exists(target, lowest_sequence(state))
         if self._any(newer.text, newer.values):
@@ -103,8 +102,7 @@ class Applier:
     def _run(self, statement: Statement) -> None:
         self._connection.execute(statement.text, statement.values)
 
-    def _register(self, name: str, table: pa.Table) -> None:
-        """Make the table readable under ``name``, its constant columns as literals."""
+    def _relation(self, name: str, table: pa.Table) -> str:
+        """The table as statements can read it, its constant columns as literals."""
         known = constants(table)
-        rows = self._relay.put(name.strip('"') + "_rows", table.drop_columns(list(known)))
-        self._connection.execute(sql.with_constants(name, rows, known))
+        return sql.with_constants(self._relay.put(name, table.drop_columns(list(known))), known)

@@ -128,16 +128,10 @@ def write_audit(
     connection: duckdb.DuckDBPyConnection, checkpoint: Checkpoint, seconds: float, counts: dict[str, StreamCounts]
 ) -> None:
     """Write the audit rows of a load."""
-    head: dict[str, object] = {
-        "group": checkpoint.group,
-        "load": checkpoint.load,
-        "position": checkpoint.position.encode(),
-        "at": checkpoint.at,
-        "seconds": seconds,
-    }
-    for stream, count in counts.items() or [(None, StreamCounts())]:
-        values = head | {"stream": stream} | attrs.asdict(count)
-        connection.execute(f"INSERT INTO pipeline.loads VALUES ({_places(values)})", values)
+    head = (checkpoint.group, checkpoint.load, checkpoint.position.encode(), checkpoint.at, seconds)
+    rows = [(*head, stream, *attrs.astuple(count)) for stream, count in counts.items() or [(None, StreamCounts())]]
+    places = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))
+    connection.execute(f"INSERT INTO pipeline.loads VALUES {places}", [value for row in rows for value in row])
 
 
 def read_audit(connection: duckdb.DuckDBPyConnection, group: str, *, limit: int) -> list[dict[str, object]]:

@@ -30,9 +30,7 @@ from pipeline.domain.tables import (
     changelog_schema,
 )
 
-#: Arrow tables as they are registered on the connection, and what is worked out from them.
-CHANGES = '"incoming_changes"'
-STATE = '"incoming_state"'
+#: What is worked out from the state rows that came in.
 RESOLVED = '"incoming_resolved"'
 FRESH = '"incoming_fresh"'
 
@@ -113,16 +111,16 @@ SELECT {columns(target.schema.names)}, "_cdc_op", "_cdc_sequence", "_cdc_commit_
 FROM {changelog(target)}"""
 
 
-def with_constants(name: str, rows: str, constants: Mapping[str, str]) -> str:
-    """Registered rows under another name, with columns that are the same literal in every row."""
+def with_constants(rows: str, constants: Mapping[str, str]) -> str:
+    """Registered rows as a relation, with columns that are the same literal in every row."""
     added = "".join(f", {text} AS {quote(column)}" for column, text in constants.items())
-    return f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT *{added} FROM {quote(rows)}"
+    return f"(SELECT *{added} FROM {quote(rows)})" if constants else quote(rows)
 
 
-def append_changes(target: Target) -> str:
-    """Append the registered changes, which have the changelog's columns."""
+def append_changes(target: Target, source: str) -> str:
+    """Append changes, which have the changelog's columns."""
     names = columns(changelog_schema(target.schema).names)
-    return f"INSERT INTO {changelog(target)} ({names})\nSELECT {names} FROM {CHANGES}"
+    return f"INSERT INTO {changelog(target)} ({names})\nSELECT {names} FROM {source}"
 
 
 def insert_state(target: Target, source: str, *, where: str = "") -> str:
@@ -142,7 +140,7 @@ def delete_matched(target: Target, source: str) -> str:
     return f"DELETE FROM {staging(target)} AS t USING {source} AS s\nWHERE {same_key(target, 't', 's')}"
 
 
-def resolve(target: Target, unchanged: Iterable[str]) -> str:
+def resolve(target: Target, source: str, unchanged: Iterable[str]) -> str:
     """The state with the columns that a change left unchanged taken from its base row, before anything is written."""
     taken = frozenset(unchanged)
     values = [
@@ -155,7 +153,7 @@ def resolve(target: Target, unchanged: Iterable[str]) -> str:
     keys = " AND ".join(f"b.{quote(name)} = s.{quote(BASE_KEY)}.{quote(name)}" for name in target.schema.key)
     return f"""CREATE OR REPLACE TEMP TABLE {RESOLVED} AS
 SELECT {", ".join(values)}, {columns(STATE_METADATA, "s")}
-FROM {STATE} AS s LEFT JOIN {staging(target)} AS b ON {keys} AND b."_cdc_current\""""
+FROM {source} AS s LEFT JOIN {staging(target)} AS b ON {keys} AND b."_cdc_current\""""
 
 
 #: What a state row tells beside its data once it is resolved.

@@ -34,6 +34,7 @@ SCHEMA = StreamSchema(
 KEYLESS = StreamSchema([Column("line", pa.string()), Column("size", pa.float64())])
 TRUNCATION = Truncation((5 << 46) + (1 << 44) + 7, datetime(2026, 1, 2, tzinfo=UTC))
 STAMP = Stamp(12, datetime(2026, 1, 3, tzinfo=UTC))
+CHANGES, STATE = '"incoming_changes"', '"incoming_state"'
 
 
 def target(mode: Mode = Mode.MIRROR, schema: StreamSchema = SCHEMA) -> Target:
@@ -48,10 +49,13 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
         sql.create_quarantine(target()),
         sql.create_view(target(Mode.APPEND)),
     ),
-    "append_changes": lambda: (sql.append_changes(target()), sql.append_changes(target(schema=KEYLESS))),
+    "append_changes": lambda: (
+        sql.append_changes(target(), CHANGES),
+        sql.append_changes(target(schema=KEYLESS), CHANGES),
+    ),
     "prepare": lambda: (
         sql.is_filled(target()),
-        sql.resolve(target(), ["note"]),
+        sql.resolve(target(), STATE, ["note"]),
         sql.newer_exists(target(), 4711),
         sql.keep_newer(target(), sql.RESOLVED),
     ),
@@ -60,14 +64,14 @@ CASES: dict[str, Callable[[], Iterable[str | Statement]]] = {
         for mode in (Mode.MIRROR, Mode.SOFT_DELETE, Mode.HISTORY)
         for name, of in {
             "truncate": lambda target: modes.truncate(target, TRUNCATION, STAMP),
-            "upsert": lambda target: modes.upsert(target, sql.STATE),
-            "fill": lambda target: modes.fill(target, sql.STATE),
+            "upsert": lambda target: modes.upsert(target, STATE),
+            "fill": lambda target: modes.fill(target, STATE),
         }.items()
     },
     "history_copy": lambda: (
-        history.is_first(target(Mode.HISTORY), sql.STATE),
+        history.is_first(target(Mode.HISTORY), STATE),
         history.begin_held(target(Mode.HISTORY)),
-        history.add_held(target(Mode.HISTORY), sql.STATE),
+        history.add_held(target(Mode.HISTORY), STATE),
         history.close_unheld(target(Mode.HISTORY), sequence=9, at=STAMP.at),
     ),
     "compare": lambda: (
@@ -96,8 +100,8 @@ def test_append_mode_writes_nothing_to_the_staging_table() -> None:
     append = target(Mode.APPEND)
     assert (
         *modes.truncate(append, TRUNCATION, STAMP),
-        *modes.upsert(append, sql.STATE),
-        *modes.fill(append, sql.STATE),
+        *modes.upsert(append, STATE),
+        *modes.fill(append, STATE),
     ) == ()
 
 
