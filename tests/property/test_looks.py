@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.sources.polling.extractor import Extraction, Kind, Window
-from adapters.sources.polling.look import StreamMemory, look
+from adapters.sources.polling.look import look
+from adapters.sources.polling.memory import StreamMemory
 from pipeline.domain.bookmarks import NO_BOOKMARKS, moved
 from pipeline.domain.change import Operation
 from pipeline.domain.schema import StreamSchema

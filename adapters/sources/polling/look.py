@@ -11,7 +11,6 @@ from typing import assert_never
 import attrs
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from adapters.sources.polling.changerows import taken
 from adapters.sources.polling.content import Content
@@ -19,15 +18,15 @@ from adapters.sources.polling.continuity import (
     CONTENT,
     CURSOR_COLUMNS,
     KNOWS,
-    OURS,
     is_remembered,
     refuse_unfit,
 )
 from adapters.sources.polling.cursor import SINCE, Cursor
 from adapters.sources.polling.extractor import Extraction, Extractor, Kind, Rows
-from pipeline.domain.bookmarks import NO_BOOKMARKS, bookmarks, latest, plain_bookmarks
+from adapters.sources.polling.memory import StreamMemory
+from pipeline.domain.bookmarks import NO_BOOKMARKS, latest
 from pipeline.domain.change import Misfit, Operation
-from pipeline.domain.detection import ROW, KnownRows, refuse_vanished
+from pipeline.domain.detection import refuse_vanished
 from pipeline.domain.errors import PipelineError, SourceError
 from pipeline.domain.fingerprintorder import NONE
 from pipeline.domain.schema import StreamSchema
@@ -50,39 +49,6 @@ class Piece:
     is_known: bool = False
 
 
-@attrs.define(eq=False)
-class StreamMemory:
-    """What is known of one stream while it is read: its rows by fingerprint, and its other bookmarks."""
-
-    rows: KnownRows
-    others: dict[str, str]
-
-    @classmethod
-    def of(cls, kept: pa.Table) -> StreamMemory:
-        """What the stream's bookmarks tell."""
-        ours = pc.starts_with(kept["name"], pattern=ROW)
-        return cls(KnownRows(kept.filter(ours)), plain_bookmarks(kept.filter(pc.invert(ours))))
-
-    @property
-    def extractors(self) -> dict[str, str]:
-        """The bookmarks that an extractor is given."""
-        return {name: value for name, value in self.others.items() if not name.startswith(OURS)}
-
-    def note(self, changes: Mapping[str, str | None]) -> pa.Table:
-        """Take note of other bookmarks; those that are new, as a table."""
-        told = {name: value for name, value in changes.items() if self.others.get(name) != value}
-        for name, value in told.items():
-            if value is None:
-                self.others.pop(name, None)
-            else:
-                self.others[name] = value
-        return bookmarks(told) if told else NO_BOOKMARKS
-
-    def table(self) -> pa.Table:
-        """All of it as bookmarks."""
-        return pa.concat_tables([self.rows.bookmarks(), bookmarks(self.others)])
-
-
 def look(
     extractor: Extractor, spec: StreamSpec, schema: StreamSchema, memory: StreamMemory, *, is_copy: bool = False
 ) -> Iterator[Piece]:
@@ -103,8 +69,7 @@ def look(
                 memory.rows.read_again()
                 again = extractor.extract(spec, schema, memory.extractors).rows
                 yield from (_sifted(piece, schema, memory) for piece in again)
-            elif memory.rows.has_repeated:
-                raise _repeated(where)
+            _refuse_repeated(memory, where=where, shifts=extraction.shifts)
             yield _gone(schema, memory, where=where, max_vanished=max_vanished)
         case Kind.REPLACEMENT:
             yield from _replacement(extraction, rows, schema, memory)
@@ -185,12 +150,14 @@ def _listed(
         for keys in list_keys():
             memory.rows.see(keys, schema)
             yield _noted(memory, {})
-    elif memory.rows.has_repeated:
-        raise _repeated(where)
+    _refuse_repeated(memory, where=where, shifts=extraction.shifts)
 
 
-def _repeated(where: str) -> SourceError:
-    return SourceError(
+def _refuse_repeated(memory: StreamMemory, *, where: str, shifts: bool) -> None:
+    """Raise where the last reading showed a key twice; of pages that move, if a row was left out by both readings."""
+    if not memory.rows.has_repeated or (shifts and not memory.rows.vanished_count):
+        return
+    raise SourceError(
         "a key was shown twice in one reading, so rows may have been left out; nothing was taken for gone",
         where=where,
         hint="The source changed while it was read page by page: it is read again by the next run. If its keys are "

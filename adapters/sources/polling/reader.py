@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from adapters.sources.polling.changerows import change_batch
 from adapters.sources.polling.extractor import Extractor, schema_of
-from adapters.sources.polling.look import Piece, StreamMemory, look, name_stream
+from adapters.sources.polling.look import Piece, look, name_stream
+from adapters.sources.polling.memory import StreamMemory
 from adapters.sources.polling.positions import Instants, instant_of, position
 from adapters.sources.polling.spool import Spool
 from pipeline.domain.bookmarks import latest

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from adapters.sources.polling.changerows import change_batch
 from adapters.sources.polling.extractor import Extractor
-from adapters.sources.polling.look import StreamMemory, look, name_stream
+from adapters.sources.polling.look import look, name_stream
+from adapters.sources.polling.memory import StreamMemory
 from adapters.sources.polling.positions import Instants, position
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.change import ChangeBatch, Operation

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import pyarrow as pa
 
 from adapters.sources.polling.extractor import Extractor
-from adapters.sources.polling.look import StreamMemory
+from adapters.sources.polling.memory import StreamMemory
 from adapters.sources.polling.positions import Instants, instant_of, position
 from adapters.sources.polling.reader import PollReader
 from adapters.sources.polling.snapshot import PollSnapshot

@@ -72,6 +72,7 @@ class KnownRows:
         self._key_at = order.astype(np.uint32)
         self._fresh: list[_Fresh] = []
         self._seen = np.zeros(len(order), dtype=bool)
+        self._seen_before = np.zeros(len(order), dtype=bool)  # by the reading before, of the same look
         self._repeated = False
 
     def __len__(self) -> int:
@@ -79,14 +80,14 @@ class KnownRows:
 
     @property
     def has_repeated(self) -> bool:
-        """Whether a key was shown twice since the look began, so that the source changed its pages meanwhile."""
+        """Whether a key was shown twice since the reading began, so that the source changed its pages meanwhile."""
         self._merge_fresh()
         return self._repeated
 
     @property
     def vanished_count(self) -> int:
         """How many known rows were not shown since the look, or the listing of keys, began."""
-        return len(self) - int(np.count_nonzero(self._seen))
+        return len(self) - int(np.count_nonzero(self._seen | self._seen_before))
 
     def compare(
         self,
@@ -121,13 +122,12 @@ class KnownRows:
 
     def list_again(self) -> None:
         """Begin a listing of the keys of all rows that there are: only those ``see`` is told of count as shown."""
-        self._seen[:] = False
-        self._repeated = False
+        self._begin()
 
     def read_again(self) -> None:
         """Begin another reading of the same look: what either of them shows is there."""
         self._merge_fresh()
-        self._repeated = False
+        self._begin(before=self._seen)
 
     def see(self, keys: pa.Table, schema: StreamSchema) -> None:
         """Take note that rows with these keys (key columns) are still there."""
@@ -148,11 +148,12 @@ class KnownRows:
         """Forget the rows that were not shown since the look, or the listing of keys, began: their keys (those that
         name a row), and what to forget of them.
         """
-        gone = ~self._seen
+        shown = self._seen | self._seen_before
+        gone = ~shown
         texts = self._keys.take(pa.array(self._key_at[gone]))
         forgotten = forgotten_rows(self._hashes[:, gone])
         keys = decoded_keys(texts, schema)
-        self._keep(self._seen)
+        self._keep(shown)
         return keys, forgotten
 
     def replace(self, hashes: Halves, prints: Halves) -> pa.Table:
@@ -171,15 +172,14 @@ class KnownRows:
         self._hashes, self._prints = hashes[:, order], prints[:, order]
         self._keys = pa.chunked_array([pa.array([""], TEXT)])
         self._key_at = np.zeros(len(order), dtype=np.uint32)
-        self._seen = np.zeros(len(order), dtype=bool)
         self._fresh = []
+        self._begin()
         return pa.concat_tables(told)
 
     def settle(self) -> None:
         """End a look: what it showed first is known from now on."""
         self._merge_fresh()
-        self._seen[:] = False
-        self._repeated = False
+        self._begin()
 
     def bookmarks(self) -> pa.Table:
         """Everything that is known, as bookmarks."""
@@ -189,6 +189,11 @@ class KnownRows:
             keys = one_array(self._keys.take(pa.array(self._key_at[part])))
             pieces.append(remembered_rows(self._hashes[:, part], self._prints[:, part], keys))
         return pa.concat_tables(pieces)
+
+    def _begin(self, *, before: np.ndarray | None = None) -> None:
+        self._seen_before = np.zeros(len(self), dtype=bool) if before is None else before
+        self._seen = np.zeros(len(self), dtype=bool)
+        self._repeated = False
 
     def _mark(self, at: np.ndarray, nameless: np.ndarray) -> None:
         """Rows at these places were shown; a name that was shown before is repeated."""
@@ -216,10 +221,12 @@ class KnownRows:
         self._prints = np.stack([put_between(self._prints[half], prints[half][order], where) for half in range(2)])
         self._key_at = put_between(self._key_at, (first_key + order).astype(np.uint32), where)
         self._seen = put_between(self._seen, np.ones(len(order), dtype=bool), where)
+        self._seen_before = put_between(self._seen_before, np.zeros(len(order), dtype=bool), where)
 
     def _keep(self, mask: np.ndarray) -> None:
         self._hashes, self._prints = self._hashes[:, mask], self._prints[:, mask]
         self._key_at, self._seen = self._key_at[mask], self._seen[mask]
+        self._seen_before = self._seen_before[mask]
         if len(self._keys) > 2 * len(self) + CHUNK_ROWS:
             self._keys = self._keys.take(pa.array(self._key_at))
             self._key_at = np.arange(len(self), dtype=np.uint32)

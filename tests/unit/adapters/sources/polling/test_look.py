@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from adapters.sources.polling.extractor import Extraction, Kind, Window
-from adapters.sources.polling.look import Piece, StreamMemory, look
+from adapters.sources.polling.look import Piece, look
+from adapters.sources.polling.memory import StreamMemory
 from pipeline.domain.bookmarks import NO_BOOKMARKS
 from pipeline.domain.change import Operation
 from pipeline.domain.errors import PipelineError, SourceError, SourceRejected
@@ -239,3 +240,12 @@ def test_an_error_in_a_reading_is_no_end_of_it() -> None:
     watcher.held.fault = None
     watcher.memory.rows.settle()
     assert ("delete", 1) in watcher.tells()
+
+
+def test_pages_that_show_a_key_twice_in_both_readings_take_none_for_gone() -> None:
+    watcher = Watcher(shelf.shifting_image)
+    watcher.held.put(*rows(1, 2, 3, 4, 5))
+    watcher.tells()
+    watcher.held.rows[2:4] = [watcher.held.rows[0]]
+    with pytest.raises(SourceError, match="shown twice"):
+        watcher.tells()
