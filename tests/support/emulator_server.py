@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support import emulator_account, emulator_dbt, emulator_sql, emulator_transactions
+from tests.support import emulator_account, emulator_dbt, emulator_speed, emulator_sql, emulator_transactions
 
 #: What is noted of a session beside its statements.
 CUT, SIGNED_OUT = "(cut off)", "(signed out)"
@@ -204,6 +204,7 @@ def main() -> None:
     """Serve until the parent goes away or asks to stop."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
+    emulator_speed.install()
     emulator_sql.install()
     emulator_account.install()
     emulator_dbt.install()
