@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from entrypoints.demo.server import EmbeddedPostgres
+from tests.support.emulator import Emulator
+from tests.support.polled_systems import ApiSystem, FolderSystem, SqliteSystem, System
+from tests.support.polled_world import PolledWorld
+from tests.support.rest_server import serving
 from tests.support.world import World, create_database
 
 
@@ -50,3 +54,39 @@ def world(make_world: Callable[[str], World], request: pytest.FixtureRequest) ->
 def duckdb_world(make_world: Callable[[str], World]) -> World:
     """A fresh database and a DuckDB warehouse."""
     return make_world("duckdb")
+
+
+@pytest.fixture(params=["sql", "rest", "files"])
+def system(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[System]:
+    """A system without a log, of each kind."""
+    match request.param:
+        case "sql":
+            yield SqliteSystem(path=tmp_path / "shop.db")
+        case "rest":
+            with serving() as api:
+                yield ApiSystem(api=api)
+        case _:
+            yield FolderSystem(folder=tmp_path / "drop")
+
+
+@pytest.fixture(params=["duckdb", "snowflake"])
+def warehouse_kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of warehouse."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def emulator_if_any(warehouse_kind: str, request: pytest.FixtureRequest) -> Emulator | None:
+    """The emulator where the warehouse is Snowflake."""
+    return request.getfixturevalue("emulator") if warehouse_kind == "snowflake" else None
+
+
+@pytest.fixture
+def polled(
+    system: System, warehouse_kind: str, emulator_if_any: Emulator | None, tmp_path: Path
+) -> Iterator[PolledWorld]:
+    """A pipeline from a system of each kind into a warehouse of each kind."""
+    world = PolledWorld(system, tmp_path, warehouse_kind, emulator_if_any)
+    yield world
+    world.close()

@@ -1,0 +1,192 @@
+"""A system without a log, a warehouse of either kind, and a pipeline of one stream between them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import adapters.warehouses.duckdb
+import adapters.warehouses.snowflake
+from adapters.clock import SystemClock
+from pipeline.application.session import Session
+from pipeline.application.sync import SyncResult, sync
+from pipeline.application.verify import VerifyResult, verify
+from pipeline.domain.checkpoint import Checkpoint
+from pipeline.domain.contract import Contract
+from pipeline.domain.counts import StreamCounts
+from pipeline.domain.stream import BatchLimits, Mode, PipelineSpec, StreamSpec, SystemSpec
+from pipeline.ports.warehouse import Target, Warehouse, target_of
+from tests.support.attached import environment
+from tests.support.emulator import Emulator
+from tests.support.polled_systems import Row, System
+from tests.support.rig import PatientStop
+from tests.support.statement_order import complaints
+from tests.support.world import Recorder
+
+STREAM = "orders"
+_BUILDERS = {"duckdb": adapters.warehouses.duckdb.build, "snowflake": adapters.warehouses.snowflake.build}
+
+
+def warehouse_options(kind: str, folder: Path, emulator: Emulator | None, database: str) -> dict[str, object]:
+    """The options of a warehouse, as a pipeline file would have them."""
+    if kind == "duckdb":
+        return {"path": str(folder / "warehouse.duckdb")}
+    assert emulator is not None, "Snowflake needs an emulator"
+    return emulator.options(database)
+
+
+@attrs.define
+class PolledWorld:
+    """``kind`` is duckdb, or snowflake on an ``emulator``. Every run wires all anew, as a new process would."""
+
+    system: System
+    folder: Path
+    kind: str
+    emulator: Emulator | None = None
+    mode: Mode = Mode.MIRROR
+    contract: Contract = attrs.field(factory=Contract)
+    limits: BatchLimits = attrs.field(factory=BatchLimits)
+    recorder: Recorder = attrs.field(factory=Recorder)
+    database: str = attrs.field(factory=Emulator.new_database)
+    _warehouse: Warehouse | None = None
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The warehouse's options."""
+        return warehouse_options(self.kind, self.folder, self.emulator, self.database)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The one warehouse; it outlives every run."""
+        if self._warehouse is None:
+            self._warehouse = _BUILDERS[self.kind]("warehouse", self.options)
+        return self._warehouse
+
+    @property
+    def spec(self) -> StreamSpec:
+        """The stream as configured."""
+        system = self.system
+        return StreamSpec(STREAM, system.relation, "shop", mode=self.mode, contract=self.contract, read=system.read)
+
+    @property
+    def group(self) -> str:
+        """The stream's group."""
+        return self.spec.table
+
+    def session(self, *, warehouse: Any = None) -> Session:
+        """A new session; ``warehouse`` may wrap the real one."""
+        return session_of(
+            self.system.module.build("shop", self.system.options),
+            warehouse or self.warehouse,
+            self.spec,
+            limits=self.limits,
+            recorder=self.recorder,
+        )
+
+    def run(self, *, warehouse: Any = None, resync: bool = False) -> SyncResult:
+        """One bounded run, as ``run`` does it."""
+        session = self.session(warehouse=warehouse)
+        try:
+            return sync(session, resync=[STREAM] if resync else [])
+        finally:
+            session.source.close()
+
+    def loaded(self) -> int:
+        """How many changes a run loads behind the first copy."""
+        return self.run().counts.get(STREAM, StreamCounts()).changelog_count
+
+    def kill(self, step: str) -> None:
+        """A run in a process of its own, killed at a step of ``polled_crasher``."""
+        if self.kind == "duckdb":
+            self.warehouse.close()
+        told = {"module": self.system.module.__name__, "source": self.system.options, "step": step}
+        told |= {"warehouse": self.kind, "options": self.options, "relation": self.spec.relation}
+        told |= {"read": self.spec.read}
+        command = [sys.executable, "-m", "tests.support.polled_crasher", json.dumps(told)]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=120, env=environment())
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+    def verify(self) -> VerifyResult:
+        """Compare system and warehouse."""
+        session = self.session()
+        try:
+            return verify(session)
+        finally:
+            session.source.close()
+
+    def checkpoint(self) -> Checkpoint:
+        """The group's checkpoint, which must exist."""
+        checkpoint = self.warehouse.checkpoint(self.group)
+        assert checkpoint is not None
+        return checkpoint
+
+    def staged(self, *names: str) -> list[tuple[Any, ...]]:
+        """What the staging table shows as current in these columns, else in those of the system, in order."""
+        table = self.warehouse.current(self.target())
+        return in_order(table.select(list(names or self.system.columns)).to_pylist())
+
+    def shown(self, *names: str) -> list[tuple[Any, ...]]:
+        """What the system shows."""
+        chosen = names or tuple(self.system.columns)
+        return in_order([{name: row.get(name) for name in chosen} for row in self.system.rows])
+
+    def all_rows(self) -> list[Row]:
+        """The whole staging table, metadata included."""
+        rows: list[Row] = self.warehouse.rows(self.target()).to_pylist()
+        return rows
+
+    def changelog(self) -> list[Row]:
+        """The changelog, in sequence order."""
+        rows: list[Row] = self.warehouse.changelog(self.target()).to_pylist()
+        return sorted(rows, key=lambda row: int(row["_cdc_sequence"]))
+
+    def quarantined(self) -> list[Row]:
+        """The rows that wait in quarantine."""
+        rows: list[Row] = self.warehouse.quarantined(self.target()).to_pylist()
+        return [row for row in rows if row["status"] == "waiting"]
+
+    def target(self) -> Target:
+        """The staging table's description."""
+        return target_of(self.warehouse.states(self.group)[STREAM])
+
+    def close(self) -> None:
+        """Close the warehouse; on the emulator nothing may have been sent out of order."""
+        if self._warehouse is not None:
+            self._warehouse.close()
+        if self.kind == "snowflake" and self.emulator is not None:
+            found = complaints(self.emulator.seen(self.database))
+            self.emulator.drop(self.database)
+            assert found == []
+
+
+def session_of(source: Any, warehouse: Any, spec: StreamSpec, *, limits: BatchLimits, recorder: Recorder) -> Session:
+    """The parts of a run, wired."""
+    pipeline = PipelineSpec(
+        name="shop",
+        source=SystemSpec("polled", "shop"),
+        warehouse=SystemSpec("any", "warehouse"),
+        streams={spec.name: spec},
+        limits=limits,
+        group=spec.table,
+    )
+    return Session(
+        pipeline=pipeline,
+        source=source,
+        warehouse=warehouse,
+        clock=SystemClock(),
+        metrics=recorder,
+        notifier=recorder,
+        transformer=None,
+        stop=PatientStop(),
+    )
+
+
+def in_order(rows: list[Row]) -> list[tuple[Any, ...]]:
+    """Rows as tuples, in order of what they look like."""
+    return sorted((tuple(row.values()) for row in rows), key=repr)
