@@ -42,6 +42,11 @@ class Layout:
     is_guessed: bool
 
     @property
+    def has_place(self) -> bool:
+        """Whether each row says in columns where it stands."""
+        return self.file is not None and self.line is not None
+
+    @property
     def marked(self) -> str:
         """The column that tells of a line that is no row: of the key where there is one of the file's own, since a row
         without a key is never loaded.

@@ -118,7 +118,10 @@ def rows_of(
     if layout.line is not None:
         arrays[layout.line.name] = pa.array(np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64))
     misfits += _without_key(arrays, misfits, options, layout, count=count)
-    misfits += _of_bad_lines(block.bad, info, layout, first=count)
+    misfits += _of_bad_lines(block.bad, layout, first=count)
+    if not layout.has_place:
+        lines = np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64)
+        misfits = [_placed(misfit, info, lines) for misfit in misfits]
     return pa.Table.from_arrays([arrays[name] for name in layout.schema.names], schema=layout.schema.arrow()), tuple(
         misfits
     )
@@ -196,15 +199,22 @@ def _without_key(
     return found
 
 
-def _of_bad_lines(bad: Sequence[BadLine], info: FileInfo, layout: Layout, *, first: int) -> list[Misfit]:
-    has_place = layout.file is not None and layout.line is not None
+def _of_bad_lines(bad: Sequence[BadLine], layout: Layout, *, first: int) -> list[Misfit]:
     found = []
     for reason in dict.fromkeys(line.reason for line in bad):
         numbers = [number for number, line in enumerate(bad) if line.reason == reason]
-        texts = [bad[n].text if has_place else f"{info.path}, line {bad[n].line}: {bad[n].text}" for n in numbers]
         rows = pa.array([first + number for number in numbers], pa.int64())
-        found.append(Misfit(layout.marked, rows, pa.array(texts, pa.string()), reason))
+        found.append(Misfit(layout.marked, rows, pa.array([bad[n].text for n in numbers], pa.string()), reason))
     return found
+
+
+def _placed(misfit: Misfit, info: FileInfo, lines: np.ndarray) -> Misfit:
+    """The misfit, its texts with the file and line that no column tells."""
+    numbers = lines[misfit.rows.to_numpy(zero_copy_only=False)].tolist()
+    texts = [
+        f"{info.path}, line {number}: {text}" for number, text in zip(numbers, misfit.texts.to_pylist(), strict=True)
+    ]
+    return Misfit(misfit.column, misfit.rows, pa.array(texts, pa.string()), misfit.reason)
 
 
 def _with_last(reads: Iterator[_Read]) -> Iterator[tuple[_Read, bool]]:

@@ -120,6 +120,19 @@ def test_bad_lines_and_bad_values_wait_in_quarantine_with_their_place_while_the_
     assert rig.verify().is_equal
 
 
+@pytest.mark.parametrize("left_out", [("file_column", "line_column"), ("line_column",)])
+def test_bad_rows_tell_their_place_where_no_column_does(rig: FolderRig, left_out: tuple[str, ...]) -> None:
+    rig.put("a.csv", "id,name,price\n1,apple,2\n2,pear,cheap\n,fig,3\n4\n")
+    columns = {"id": "int", "name": "text", "price": "float"}
+    rig.read = {"key": ["id"], "columns": columns, **dict.fromkeys(left_out)}
+    rig.run()
+    assert rig.rows("id", "name") == [(1, "apple")]
+    told = {row["reasons"][0]: row["row"] for row in rig.quarantined()}
+    assert '"price":"a.csv, line 3: cheap"' in told["misfit(price): value that the column's type cannot hold"]
+    assert '"id":"a.csv, line 4: "' in told["misfit(id): no value in a column of the key"]
+    assert '"id":"a.csv, line 5: 4"' in told["misfit(id): wrong number of fields"]
+
+
 def test_lines_that_were_mended_leave_quarantine(rig: FolderRig) -> None:
     rig.put("a.csv", f"{HEADER}1,apple\n2\n3\n")
     rig.run()
