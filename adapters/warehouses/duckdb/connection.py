@@ -22,10 +22,12 @@ from pipeline.domain.errors import ConfigError, WarehouseError, WarehouseUnreach
 POLL_S = 0.02
 
 #: Between loads that follow each other the file stays open for so long, since opening it costs as much as a small load;
-#: but not longer than ``TURN_S`` in one go, and then others get ``GAP_S`` to take it.
+#: but not longer than ``TURN_S`` in one go, and then others get ``GAP_S`` to take it. Where loads of several groups
+#: overlap, new ones wait ``YIELD_S`` at most for those under way, so that a turn comes to an end.
 LINGER_S = 0.1
 TURN_S = 1.0
 GAP_S = 0.03
+YIELD_S = 0.2
 
 #: DuckDB has one class for every trouble with files; only its text tells a lock from a full disk.
 _LOCKED = "Could not set lock on file"
@@ -45,8 +47,9 @@ class Database:
 
     def __init__(self, path: Path, *, settings: Mapping[str, str], wait_s: float) -> None:
         self.path = path
-        #: Held by whoever writes: loads of several groups in one process follow each other, as those of several do.
-        self.writing = threading.RLock()
+        #: Held by whoever makes or alters tables. Loads do not need it: those of several groups run side by side, each in
+        #: a transaction over tables of its own.
+        self.altering = threading.RLock()
         self._settings = {**_FIXED, **settings}
         self._wait_s = wait_s
         self._turn = threading.Condition()
@@ -90,6 +93,7 @@ class Database:
     def acquire(self, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         """As ``hold``, for holders that outlive a block; to be given back to ``release``."""
         with self._turn:
+            self._end_turn()
             if not read_only:
                 self._turn.wait_for(lambda: not (self._holder_count and self._is_read_only))
             self._stop_lingering()
@@ -132,13 +136,23 @@ class Database:
         with self._turn:
             self._holder_count -= 1
             if self._holder_count == 0 and self._connection is not None:
-                if not lingering or self._is_read_only or time.monotonic() - self._opened_at >= TURN_S:
+                if not lingering or self._is_read_only or self._is_turn_over():
                     self._close()
                 else:
                     self._linger = threading.Timer(LINGER_S, self._end_linger)
                     self._linger.daemon = True
                     self._linger.start()
             self._turn.notify_all()
+
+    def _is_turn_over(self) -> bool:
+        return time.monotonic() - self._opened_at >= TURN_S
+
+    def _end_turn(self) -> None:
+        """Once the turn is over, wait for those who hold the file to leave it; where they take long, begin another."""
+        if self._holder_count and not self._is_read_only and self._is_turn_over():
+            self._turn.wait_for(lambda: not (self._holder_count and self._is_turn_over()), timeout=YIELD_S)
+            if self._holder_count:
+                self._opened_at = time.monotonic()
 
     def _stop_lingering(self) -> None:
         if self._linger is not None:

@@ -98,22 +98,14 @@ class DuckDBLoad(OpenLoad[duckdb.DuckDBPyConnection]):
             yield connection
 
     def _take(self) -> duckdb.DuckDBPyConnection:
-        """The file, once nobody else has it."""
-        self._database.writing.acquire()
-        try:
-            with translated(self._database.path):
-                return self._database.acquire()
-        except BaseException:
-            self._database.writing.release()
-            raise
+        """The file, once no other process has it."""
+        with translated(self._database.path):
+            return self._database.acquire()
 
     def _let_go(self, held: duckdb.DuckDBPyConnection, error: BaseException | None) -> None:
         """Roll back what is not committed and let the file go."""
-        try:
-            with translated(self._database.path):
-                self._database.release(held)
-        finally:
-            self._database.writing.release()
+        with translated(self._database.path):
+            self._database.release(held)
 
 
 def fence(connection: duckdb.DuckDBPyConnection, previous: Checkpoint, checkpoint: Checkpoint) -> None:

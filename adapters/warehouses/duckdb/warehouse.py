@@ -205,7 +205,7 @@ class DuckDBWarehouse:
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Commits at the end; an error rolls back, since the connection is closed."""
-        with self._database.writing, self._database.hold() as connection:
+        with self._database.altering, self._database.hold() as connection:
             connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")

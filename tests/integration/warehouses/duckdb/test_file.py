@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attrs
 import duckdb
 import pyarrow as pa
 import pytest
@@ -345,11 +348,28 @@ def test_small_loads_stay_in_the_log_and_closing_leaves_one_complete_file(tmp_pa
     assert build("w", {"path": str(path)}).checkpoint("shop") is None
 
 
-def test_others_get_the_file_between_loads_that_follow_each_other_at_once(tmp_path: Path) -> None:
+def test_a_load_that_takes_long_keeps_no_load_of_another_group_waiting(warehouse: DuckDBWarehouse) -> None:
+    other = attrs.evolve(BEGUN, group="other")
+    warehouse.begin(other)
+    elsewhere = attrs.evolve(TARGET, stream="rates", table="fx__rates")
+    warehouse.migrate(other, [Migration(elsewhere)])
+    with warehouse.load(BEGUN, following(BEGUN)) as long:
+        for step in plan_steps(TARGET, changes(1, "a")):
+            long.apply(step)
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(load, warehouse, other, "b", target=elsewhere).result(30) == following(other)
+        assert warehouse.current(elsewhere).num_rows == 1
+        long.commit({})
+    assert warehouse.current(TARGET).num_rows == 1
+
+
+@pytest.mark.parametrize("groups", [("shop",), ("shop", "fx", "prices")])
+def test_others_get_the_file_between_loads_that_follow_each_other_at_once(
+    tmp_path: Path, groups: tuple[str, ...]
+) -> None:
     path = tmp_path / "warehouse.duckdb"
     warehouse = build("w", {"path": str(path)})
     warehouse.setup("shop")
-    warehouse.begin(BEGUN)
     script = """
 import sys, time, duckdb
 for _ in range(2000):
@@ -361,11 +381,19 @@ for _ in range(2000):
         sys.exit(0)
 sys.exit(1)
 """
+
+    def fill(group: str) -> None:
+        checkpoint = attrs.evolve(BEGUN, group=group)
+        warehouse.begin(checkpoint)
+        while other.poll() is None:
+            after = checkpoint.next(checkpoint.position, at=AT)
+            with warehouse.load(checkpoint, after) as opened:
+                time.sleep(0.05)
+                opened.commit({})
+            checkpoint = after
+
     other = subprocess.Popen([sys.executable, "-c", script, str(path)])
-    checkpoint = BEGUN
-    while other.poll() is None:
-        following = checkpoint.next(checkpoint.position, at=AT)
-        warehouse.idle(checkpoint, following)
-        checkpoint = following
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(fill, groups))
     warehouse.close()
     assert other.returncode == 0
