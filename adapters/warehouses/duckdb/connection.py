@@ -47,8 +47,8 @@ class Database:
 
     def __init__(self, path: Path, *, settings: Mapping[str, str], wait_s: float) -> None:
         self.path = path
-        #: Held by whoever makes or alters tables. Loads do not need it: those of several groups run side by side, each in
-        #: a transaction over tables of its own.
+        #: Held by whoever makes or alters tables. Loads do not need it: those of several groups run side by side, each
+        #: in a transaction over tables of its own.
         self.altering = threading.RLock()
         self._settings = {**_FIXED, **settings}
         self._wait_s = wait_s
