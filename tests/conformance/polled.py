@@ -1,7 +1,8 @@
 """What a source without a log owes beside what every source does: no row missing, none wrongly gone, whatever fails.
 
-Subclass ``PolledConformance``, and ``PolledDeletesConformance`` as well where the system's deletes are seen; give it a
-``harness`` fixture, and pytest runs both suites against the adapter.
+Subclass ``PolledConformance``, ``PolledDeletesConformance`` as well where the system's deletes are seen, and
+``PolledMisfitsConformance`` where it can hold values that a column's type cannot; give it a ``harness`` fixture, and
+pytest runs all of them against the adapter.
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ class PolledHarness(SourceHarness):
     @abstractmethod
     def unreachable(self) -> AbstractContextManager[None]:
         """While it lasts, the system cannot be reached."""
+
+
+class MisfitsHarness(PolledHarness):
+    """One whose system can hold values that a column's type cannot."""
+
+    @abstractmethod
+    def spoil(self, number: int) -> tuple[str, str]:
+        """Write the row of ``orders`` with this id, which has to be there, with such a value; column and text of it."""
 
 
 class PolledConformance(SourceConformance):
@@ -237,3 +246,32 @@ class PolledDeletesConformance(PolledConformance):
             assert follower.rows["orders"] == harness.rows("orders")
             if has_ended:
                 break
+
+
+class PolledMisfitsConformance(PolledConformance):
+    """The suite of a source with values that a column's type cannot hold: told, never changed, never in the way."""
+
+    @pytest.fixture
+    @abstractmethod
+    def harness(self) -> MisfitsHarness:
+        """A fresh system."""
+
+    def test_a_value_that_does_not_fit_is_told_with_its_row_until_it_is_mended(
+        self, harness: MisfitsHarness, source: Source
+    ) -> None:
+        follower = self.filled(harness, source)
+        told = {(7, *harness.spoil(7))}
+        self.drain(source, follower, limits=self.SMALL)
+        later = harness.source()
+        copied = self.begin(harness, later)
+        later.close()
+        for seen in (follower, copied):
+            assert seen.misfits["orders"] == told
+            assert set(seen.rows["orders"]) == set(range(1, 46))
+        self.drain(source, follower)
+        assert follower.misfits["orders"] == told
+
+        harness.commit(update("orders", 7, "mended"))
+        self.drain(source, follower)
+        assert follower.misfits["orders"] == set()
+        assert follower.rows["orders"] == harness.rows("orders")

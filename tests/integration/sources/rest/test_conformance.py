@@ -15,13 +15,13 @@ from adapters.sources.polling.detection import PollDetector
 from adapters.sources.polling.source import PollSource
 from pipeline.domain.change import Operation
 from pipeline.domain.stream import StreamSpec
-from tests.conformance.polled import PolledConformance, PolledDeletesConformance, PolledHarness
+from tests.conformance.polled import MisfitsHarness, PolledDeletesConformance, PolledMisfitsConformance
 from tests.conformance.source import Change
 from tests.support.rest_server import Api, Reply, on_page, since
 
 pytestmark = pytest.mark.integration
 
-COLUMNS = {"id": "int64", "note": "string", "touched": "timestamp[us, UTC]"}
+COLUMNS = {"id": "int64", "note": "string", "touched": "timestamp[us, UTC]", "size": "int64"}
 CURSOR = {"column": "touched", "parameter": "since", "format": "iso_seconds"}
 
 OPENAPI = {
@@ -47,6 +47,7 @@ OPENAPI = {
                     "id": {"type": "integer"},
                     "note": {"type": ["string", "null"]},
                     "touched": {"type": "string", "format": "date-time"},
+                    "size": {"type": "integer"},
                 },
             },
         }
@@ -61,7 +62,7 @@ OTHERS: dict[str, dict[str, object]] = {
 }
 
 
-class RestHarness(PolledHarness):
+class RestHarness(MisfitsHarness):
     has_marks = False  # of a list of many pages none tells of the others
 
     def __init__(self, api: Api, read: Mapping[str, object]) -> None:
@@ -104,7 +105,12 @@ class RestHarness(PolledHarness):
             is_marked = operation is Operation.DELETE and "deleted" in self._read
             self._records[:] = [record for record in self._records if record["id"] != row["id"]]
             if operation is not Operation.DELETE or is_marked:
-                self._records.append({"id": row["id"], "note": row.get("note"), "touched": at, "gone": is_marked})
+                record = {"id": row["id"], "note": row.get("note"), "touched": at, "size": row.get("size")}
+                self._records.append({**record, "gone": is_marked})
+
+    def spoil(self, number: int) -> tuple[str, str]:
+        self.commit(("orders", Operation.UPDATE, {"id": number, "note": "odd", "size": "a lot"}))
+        return "size", "a lot"
 
     def rows(self, stream: str) -> dict[int, dict[str, Any]]:
         return {
@@ -112,6 +118,7 @@ class RestHarness(PolledHarness):
                 "id": record["id"],
                 "note": record["note"],
                 "touched": datetime.fromisoformat(record["touched"]),
+                "size": record["size"],
             }
             for record in self._records
             if not record["gone"]
@@ -132,13 +139,13 @@ class RestHarness(PolledHarness):
         self._url = self._api.url
 
 
-class TestDeletes(PolledDeletesConformance):
+class TestDeletes(PolledDeletesConformance, PolledMisfitsConformance):
     @pytest.fixture(params=DELETES.values(), ids=DELETES)
-    def harness(self, api: Api, request: pytest.FixtureRequest) -> PolledHarness:
+    def harness(self, api: Api, request: pytest.FixtureRequest) -> MisfitsHarness:
         return RestHarness(api, request.param)
 
 
-class TestCursors(PolledConformance):
+class TestCursors(PolledMisfitsConformance):
     @pytest.fixture(params=OTHERS.values(), ids=OTHERS)
-    def harness(self, api: Api, request: pytest.FixtureRequest) -> PolledHarness:
+    def harness(self, api: Api, request: pytest.FixtureRequest) -> MisfitsHarness:
         return RestHarness(api, request.param)

@@ -19,17 +19,17 @@ from adapters.sources.sql import postgresql, sqlite
 from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.domain.change import Operation
 from pipeline.domain.stream import StreamSpec
-from tests.conformance.polled import PolledConformance, PolledDeletesConformance, PolledHarness
+from tests.conformance.polled import MisfitsHarness, PolledDeletesConformance, PolledMisfitsConformance
 from tests.conformance.source import Change
 from tests.support.sql_world import Origin, PostgresOrigin, SqliteOrigin, postgres_origin
 
-TABLE = "CREATE TABLE orders (id integer PRIMARY KEY, note text, touched timestamp)"
+TABLE = "CREATE TABLE orders (id integer PRIMARY KEY, note text, touched timestamp, size numeric)"
 
 #: Reading fails at the rows behind the first twenty while there is a row in ``faults``.
 QUERIES = {
-    "sqlite": """SELECT id, note, touched FROM orders WHERE
+    "sqlite": """SELECT id, note, touched, size FROM orders WHERE
         CASE WHEN id > 20 AND EXISTS (SELECT 1 FROM faults) THEN abs(-9223372036854775807 - 1) ELSE 1 END""",
-    "postgres": """SELECT id, note, touched FROM orders WHERE
+    "postgres": """SELECT id, note, touched, size FROM orders WHERE
         1 / (CASE WHEN id > 20 AND EXISTS (SELECT 1 FROM faults) THEN 0 ELSE 1 END) = 1""",
 }
 
@@ -44,7 +44,7 @@ OTHERS = {
 }
 
 
-class SqlHarness(PolledHarness):
+class SqlHarness(MisfitsHarness):
     #: Read the table itself, as most people do.
     is_plain = False
 
@@ -65,7 +65,7 @@ class SqlHarness(PolledHarness):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("id", "note", "touched")
+        return ("id", "note", "touched", "size")
 
     @property
     def options(self) -> dict[str, object]:
@@ -87,13 +87,18 @@ class SqlHarness(PolledHarness):
             self._at += timedelta(seconds=1)
             statements.append(f"DELETE FROM orders WHERE id = {row['id']}")
             if operation is not Operation.DELETE:
-                statements.append(f"INSERT INTO orders VALUES ({row['id']}, '{row['note']}', '{self._at}')")
+                statements.append(f"INSERT INTO orders VALUES ({row['id']}, '{row['note']}', '{self._at}', NULL)")
         self._origin.sql(*statements)
 
+    def spoil(self, number: int) -> tuple[str, str]:
+        self.commit(("orders", Operation.UPDATE, {"id": number, "note": "odd"}))
+        self._origin.sql(f"UPDATE orders SET size = 'NaN' WHERE id = {number}")  # SQLite keeps the text
+        return "size", "NaN"
+
     def rows(self, stream: str) -> dict[int, dict[str, Any]]:
-        found = self._origin.rows("SELECT id, note, touched FROM orders")
+        found = self._origin.rows("SELECT id, note, touched FROM orders WHERE size IS NULL")
         return {
-            number: {"id": number, "note": note, "touched": datetime.fromisoformat(str(touched))}
+            number: {"id": number, "note": note, "touched": datetime.fromisoformat(str(touched)), "size": None}
             for number, note, touched in found
         }
 
@@ -139,7 +144,7 @@ def _a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PIECE_BYTES", 200)
 
 
-class OverTables(PolledConformance):
+class OverTables(PolledMisfitsConformance):
     """What is about names of tables, asked of tables."""
 
     @pytest.fixture(autouse=True)
@@ -149,23 +154,23 @@ class OverTables(PolledConformance):
 
 class TestDeletes(OverTables, PolledDeletesConformance):
     @pytest.fixture(params=DELETES.values(), ids=DELETES)
-    def harness(self, origin: tuple[str, Origin], request: pytest.FixtureRequest) -> PolledHarness:
+    def harness(self, origin: tuple[str, Origin], request: pytest.FixtureRequest) -> MisfitsHarness:
         return SqlHarness(origin[1], origin[0], request.param)
 
 
 class TestCursors(OverTables):
     @pytest.fixture(params=OTHERS.values(), ids=OTHERS)
-    def harness(self, origin: tuple[str, Origin], request: pytest.FixtureRequest) -> PolledHarness:
+    def harness(self, origin: tuple[str, Origin], request: pytest.FixtureRequest) -> MisfitsHarness:
         return SqlHarness(origin[1], origin[0], request.param)
 
 
 class TestRefreshes(OverTables):
     @pytest.fixture
-    def harness(self, origin: tuple[str, Origin]) -> PolledHarness:
+    def harness(self, origin: tuple[str, Origin]) -> MisfitsHarness:
         return SqlHarness(origin[1], origin[0], {"detect": "refresh"})
 
     def test_wherever_a_run_dies_the_next_one_ends_with_the_same_rows(
-        self, harness: PolledHarness, source: Any
+        self, harness: MisfitsHarness, source: Any
     ) -> None:
         """All rows are one batch: there is nowhere to die in it."""
         follower = self.filled(harness, source)

@@ -16,7 +16,12 @@ from pipeline.domain.change import Operation
 from pipeline.domain.errors import PipelineError, SourceError, SourceUnreachable
 from pipeline.domain.stream import StreamSpec
 from pipeline.ports.source import Source
-from tests.conformance.polled import PolledConformance, PolledDeletesConformance, PolledHarness
+from tests.conformance.polled import (
+    MisfitsHarness,
+    PolledDeletesConformance,
+    PolledHarness,
+    PolledMisfitsConformance,
+)
 from tests.conformance.source import Change
 from tests.support import shelf
 from tests.support.shelf import SPEC, WITH_AT, Shelf, ShelfExtractor
@@ -24,7 +29,7 @@ from tests.support.shelf import SPEC, WITH_AT, Shelf, ShelfExtractor
 How = Callable[[ShelfExtractor, Mapping[str, str]], Extraction]
 
 
-class ShelfHarness(PolledHarness):
+class ShelfHarness(MisfitsHarness):
     def __init__(self, how: How) -> None:
         self._shelf = Shelf(page_rows=7)
         self._how = how
@@ -50,6 +55,10 @@ class ShelfHarness(PolledHarness):
             else:
                 self._shelf.put(row)
 
+    def spoil(self, number: int) -> tuple[str, str]:
+        self._shelf.put({"id": number, "note": "odd", "size": "a lot"})
+        return "size", "a lot"
+
     def rows(self, stream: str) -> dict[int, dict[str, Any]]:
         return {row["id"]: {name: row[name] for name in WITH_AT.names} for row in self._shelf.rows}
 
@@ -73,15 +82,15 @@ class ShelfHarness(PolledHarness):
         return ShelfExtractor(self._shelf, self._how, schema_now=WITH_AT, max_vanished_share=0.75)
 
 
-class TestImages(PolledDeletesConformance):
+class TestImages(PolledDeletesConformance, PolledMisfitsConformance):
     @pytest.fixture(params=[shelf.image, shelf.shifting_image], ids=["one reading", "looked for twice"])
-    def harness(self, request: pytest.FixtureRequest) -> PolledHarness:
+    def harness(self, request: pytest.FixtureRequest) -> MisfitsHarness:
         return ShelfHarness(request.param)
 
 
-class TestWindowAndKeys(PolledDeletesConformance):
+class TestWindowAndKeys(PolledDeletesConformance, PolledMisfitsConformance):
     @pytest.fixture
-    def harness(self) -> PolledHarness:
+    def harness(self) -> MisfitsHarness:
         return ShelfHarness(shelf.window_and_keys)
 
 
@@ -94,21 +103,21 @@ WINDOWS: dict[str, How] = {
 }
 
 
-class TestWindows(PolledConformance):
+class TestWindows(PolledMisfitsConformance):
     @pytest.fixture(params=WINDOWS.values(), ids=WINDOWS)
-    def harness(self, request: pytest.FixtureRequest) -> PolledHarness:
+    def harness(self, request: pytest.FixtureRequest) -> MisfitsHarness:
         return ShelfHarness(request.param)
 
 
-class TestPlainChanges(PolledConformance):
+class TestPlainChanges(PolledMisfitsConformance):
     @pytest.fixture
-    def harness(self) -> PolledHarness:
+    def harness(self) -> MisfitsHarness:
         return ShelfHarness(shelf.plain_changes)
 
 
-class TestReplacements(PolledConformance):
+class TestReplacements(PolledMisfitsConformance):
     @pytest.fixture
-    def harness(self) -> PolledHarness:
+    def harness(self) -> MisfitsHarness:
         return ShelfHarness(shelf.replacement)
 
     def test_wherever_a_run_dies_the_next_one_ends_with_the_same_rows(
