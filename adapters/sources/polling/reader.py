@@ -16,7 +16,7 @@ from adapters.sources.polling.memory import StreamMemory
 from adapters.sources.polling.positions import Instants, instant_of, position
 from adapters.sources.polling.spool import Spool
 from pipeline.domain.bookmarks import latest
-from pipeline.domain.change import GroupBatch
+from pipeline.domain.change import ChangeBatch, GroupBatch
 from pipeline.domain.detection import ROW
 from pipeline.domain.errors import PipelineError, SourceError
 from pipeline.domain.position import PHASE_LOG, Position
@@ -31,7 +31,7 @@ _READINGS = 3
 class _Gathered:
     """Changes that become one batch."""
 
-    pieces: Spool
+    pieces: Spool[ChangeBatch]
     bookmarks: list[pa.Table] = attrs.field(factory=list)
     row_count: int = 0
     byte_count: int = 0

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.pool import NullPool
 
+from adapters.sources.polling.spool import Spool
 from adapters.sources.sql.database import Described, Fetched, Lost, Select, fetched
 from adapters.sources.sql.errors import no_such_table, translated
 from adapters.sources.sql.options import SqlOptions
 from adapters.sources.sql.reading import Reading
 from adapters.sources.sql.relation import RelationName
-from adapters.sources.sql.spool import RowSpool
 from adapters.sources.sql.sqlite_stamp import file_stamp
 from adapters.sources.sql.sqlite_statements import binder, quoted, statement
 from adapters.sources.sql.sqlite_types import SqliteColumn, column_of
@@ -187,10 +187,12 @@ class SqliteView:
         if not self._locks_writers:
             yield from self._read(select)
             return
-        spool = RowSpool(self._read(select))
+        spool: Spool[Fetched] = Spool(memory_bytes=0)
+        for piece in self._read(select):
+            spool.append(piece)
         with translated(self._where):
             self._open().rollback()
-        yield from spool.read()
+        yield from spool
 
     def close(self) -> None:
         """End the transaction."""

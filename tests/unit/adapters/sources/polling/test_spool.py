@@ -20,7 +20,7 @@ def piece(number: int) -> ChangeBatch:
 def test_pieces_come_again_as_they_were_as_often_as_asked() -> None:
     given = [piece(number) for number in range(1, 9)]
     for memory_bytes in (0, 2_000, 10**9):
-        spool = Spool(memory_bytes)
+        spool: Spool[ChangeBatch] = Spool(memory_bytes)
         for batch in given:
             spool.append(batch)
         for _ in range(2):
@@ -34,7 +34,7 @@ def test_pieces_come_again_as_they_were_as_often_as_asked() -> None:
 def test_no_more_than_allowed_stays_in_memory() -> None:
     def held(memory_bytes: int) -> int:
         before = pa.total_allocated_bytes()
-        spool = Spool(memory_bytes)
+        spool: Spool[ChangeBatch] = Spool(memory_bytes)
         for number in range(200, 240):
             spool.append(piece(number))
         return pa.total_allocated_bytes() - before
