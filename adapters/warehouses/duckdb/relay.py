@@ -37,6 +37,7 @@ class Relay:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._stands: dict[tuple[str, pa.Schema], tuple[str, _Stand]] = {}
+        self._taken: list[_Stand] = []
 
     def put(self, name: str, table: pa.Table) -> str:
         """Make ``table`` readable in place of the one that was ``put`` before under this name and with this schema, and
@@ -48,12 +49,14 @@ class Relay:
             self._stands[name, table.schema] = known
             self._connection.register(*known)
         known[1].table = table
+        self._taken.append(known[1])
         return known[0]
 
     def clear(self) -> None:
         """Let go of the rows of every table; statements find none any more."""
-        for _, stand in self._stands.values():
-            stand.table = stand.table.schema.empty_table()
+        for stand in self._taken:
+            stand.table = pa.Table.from_batches([], stand.table.schema)
+        self._taken.clear()
 
 
 @contextmanager
