@@ -16,6 +16,7 @@ from pipeline.domain.errors import PipelineError, WarehouseError
 from pipeline.domain.events import BatchApplied, IdleCheckpoint, SchemaChanged
 from pipeline.domain.position import Position
 from pipeline.domain.quarantine import Waiting
+from pipeline.domain.schema import StreamSchema
 from pipeline.ports.warehouse import Load, target_of
 
 
@@ -30,6 +31,7 @@ class GroupLoader:
         self.states = states
         self._session = session
         self._waiting: dict[str, Waiting] = {}
+        self._followed: dict[str, StreamSchema] = {}
 
     def load(self, batch: GroupBatch) -> BatchApplied:
         """Load a batch and move the checkpoint to its end, together (P1).
@@ -84,6 +86,8 @@ class GroupLoader:
         session = self._session
         migrated = []
         for name, schemas in batch.schemas.items():
+            if schemas == (self._followed.get(name),):
+                continue
             state, migration, phrases = evolve_state(
                 self.states[name],
                 schemas,
@@ -93,6 +97,7 @@ class GroupLoader:
             if state.schema != self.states[name].schema:
                 migrated.append(name)
             self.states[name] = state
+            self._followed[name] = schemas[-1]
             if migration is not None:
                 self.checkpoint = session.warehouse.migrate(self.checkpoint, [migration])
                 self._waiting.pop(name, None)  # a renamed key renames what waits
