@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from adapters.sources.files.store import GuardedFile
+from adapters.sources.files.guarded import GuardedFile
 
 _CODECS = {"gzip": "gzip", "zstd": "zstd", "bz2": "bz2"}
 _MEMORY_BYTES = 32 * 1024 * 1024

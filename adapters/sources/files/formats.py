@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from adapters.sources.files import avro, delimited, jsonlines, parquet
 from adapters.sources.files.blocks import Block
 from adapters.sources.files.content import Text, seekable, unpacked
+from adapters.sources.files.guarded import GuardedFile
 from adapters.sources.files.options import ReadOptions
-from adapters.sources.files.store import GuardedFile
 from adapters.sources.files.typewords import TEXT, UNKNOWN, Shape
 
 _DAY = "[12][0-9]{3}-[01][0-9]-[0-3][0-9]"

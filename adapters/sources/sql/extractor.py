@@ -5,11 +5,9 @@ How SQL is written and rows become Arrow is the dialects' affair; what changed i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import attrs
 import pyarrow as pa
@@ -17,48 +15,22 @@ import pyarrow as pa
 from adapters.sources.polling.changerows import taken
 from adapters.sources.polling.cursor import SINCE, not_before, values_of
 from adapters.sources.polling.extractor import Extraction, Kind, Rows
-from adapters.sources.sql.cursors import cursor_columns, until_of, window_of
-from adapters.sources.sql.database import Database, Described, Fetched, Select, Selected, View
+from adapters.sources.sql.cursors import until_of, window_of
+from adapters.sources.sql.database import Database, Fetched, Select, Selected, View
 from adapters.sources.sql.discovery import discover
 from adapters.sources.sql.inspecting import inspect
 from adapters.sources.sql.marks import mark
-from adapters.sources.sql.reading import Detect, Reading, reading_of
-from adapters.sources.sql.rowkeys import ROW_KEY, RowKeys
-from pipeline.domain.errors import PipelineError, SourceRejected
+from adapters.sources.sql.reading import Detect, reading_of
+from adapters.sources.sql.rowkeys import RowKeys
+from adapters.sources.sql.streams import Stream, keyed, stream_of
+from pipeline.domain.errors import PipelineError
 from pipeline.domain.finding import Finding
-from pipeline.domain.naming import column_names
-from pipeline.domain.schema import Column, StreamSchema
+from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
 from pipeline.ports.source import Relation
 
 #: Bookmarks: what the columns and what the key were, and when keys were compared last.
 COLUMNS, KEY, COMPARED = "columns", "key", "compared"
-
-
-@attrs.frozen(eq=False)
-class _Stream:
-    """A stream as it was described last. ``cursor`` and ``key_columns`` are selected columns; ``made_key`` tells that
-    its key is made from whole rows.
-    """
-
-    described: Described
-    schema: StreamSchema
-    cursor: tuple[Selected, ...]
-    key_columns: tuple[Selected, ...]
-    made_key: bool
-
-    @property
-    def reading(self) -> Reading:
-        return self.described.reading
-
-    def columns_digest(self) -> str:
-        """Changes with the columns, their types and the cursor."""
-        return _digest([[c.name, str(c.type), c.json] for c in self.schema.columns], self.reading.cursor)
-
-    def key_digest(self) -> str:
-        """Changes with what rows are told apart by, and with what is remembered of them."""
-        made = self.columns_digest() if self.made_key else ""
-        return _digest(self.schema.key, made, self.reading.detect.value, self.reading.finds_deletes)
 
 
 class SqlExtractor:
@@ -68,7 +40,7 @@ class SqlExtractor:
         self._name = name
         self._database = database
         self._poll_s = poll_s
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, Stream] = {}
 
     @property
     def name(self) -> str:
@@ -92,7 +64,9 @@ class SqlExtractor:
         """The columns as they are now; raises ``SourceRejected`` and ``ConfigError`` for what cannot be read so."""
         with self._told(stream):
             described = self._database.describe(reading_of(stream), exclude=stream.exclude)
-            self._streams[stream.name] = self._stream(stream, described)
+            self._streams[stream.name] = stream_of(
+                described, compares_texts=self._database.compares_texts, where=self._where(stream)
+            )
         return self._streams[stream.name].schema
 
     def estimate(self, stream: StreamSpec) -> int | None:
@@ -132,32 +106,7 @@ class SqlExtractor:
         """Close the database's connections."""
         self._database.close()
 
-    def _stream(self, spec: StreamSpec, described: Described) -> _Stream:
-        where = self._where(spec)
-        reading = described.reading
-        names = reading.key or described.key
-        key = tuple(_key_column(described, name, where=where) for name in names)
-        if not described.columns:
-            raise SourceRejected("no column is left to read", where=where, hint="Exclude fewer of them.")
-        if reading.finds_deletes and not key:
-            raise SourceRejected(
-                "deletes cannot be found by keys, since there is no key",
-                where=where,
-                hint="Name key columns in read.key, or take detect: hash.",
-                case="key",
-            )
-        columns = [selected.column for selected in described.columns]
-        if not key:
-            columns.append(_row_key(columns))
-        schema = StreamSchema(tuple(columns), tuple(s.column.name for s in key) or (columns[-1].name,))
-        cursor = cursor_columns(described, where=where, compares_texts=self._database.compares_texts)
-        stream = _Stream(described, schema, cursor, key, made_key=not key)
-        if cursor:
-            until_of(cursor, reading, now=datetime.now(UTC))
-            window_of(cursor, reading, now=datetime.now(UTC), where=where)
-        return stream
-
-    def _known(self, spec: StreamSpec, schema: StreamSchema | None = None) -> _Stream:
+    def _known(self, spec: StreamSpec, schema: StreamSchema | None = None) -> Stream:
         known = self._streams.get(spec.name)
         if known is None or known.reading != reading_of(spec) or (schema is not None and known.schema != schema):
             self.schema(spec)
@@ -165,7 +114,7 @@ class SqlExtractor:
         return known
 
     def _extraction(
-        self, view: View, known: _Stream, spec: StreamSpec, bookmarks: Mapping[str, str], *, limit: int | None
+        self, view: View, known: Stream, spec: StreamSpec, bookmarks: Mapping[str, str], *, limit: int | None
     ) -> Extraction:
         if limit is not None:
             select = Select(known.described, known.described.columns, limit=limit)
@@ -176,7 +125,7 @@ class SqlExtractor:
             return self._by_cursor(view, known, spec, bookmarks)
         return self._by_hash(view, known, spec, bookmarks)
 
-    def _by_cursor(self, view: View, known: _Stream, spec: StreamSpec, bookmarks: Mapping[str, str]) -> Extraction:
+    def _by_cursor(self, view: View, known: Stream, spec: StreamSpec, bookmarks: Mapping[str, str]) -> Extraction:
         now = view.now()
         window = window_of(known.cursor, known.reading, now=now, where=self._where(spec))
         width = len(window.columns)
@@ -203,7 +152,7 @@ class SqlExtractor:
             remembers=known.reading.finds_deletes,
         )
 
-    def _by_hash(self, view: View, known: _Stream, spec: StreamSpec, bookmarks: Mapping[str, str]) -> Extraction:
+    def _by_hash(self, view: View, known: Stream, spec: StreamSpec, bookmarks: Mapping[str, str]) -> Extraction:
         """All rows; where what they are told apart by has changed, none can be compared: then all take the place of
         those before.
         """
@@ -213,7 +162,7 @@ class SqlExtractor:
         rows = self._rows(view, known, select, spec, bookmarks=told, is_last=True)
         return Extraction(Kind.REPLACEMENT if is_other else Kind.IMAGE, rows, remembers=is_other)
 
-    def _refresh(self, view: View, known: _Stream, spec: StreamSpec) -> Extraction:
+    def _refresh(self, view: View, known: Stream, spec: StreamSpec) -> Extraction:
         """All rows: they take the place of those before if any of them differs."""
         select = Select(known.described, known.described.columns)
         return Extraction(
@@ -223,7 +172,7 @@ class SqlExtractor:
     def _rows(
         self,
         view: View,
-        known: _Stream,
+        known: Stream,
         select: Select,
         spec: StreamSpec,
         *,
@@ -236,7 +185,7 @@ class SqlExtractor:
             try:
                 for read in view.read(select):
                     piece = _exact(read, select)
-                    yield Rows(_keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
+                    yield Rows(keyed(known, piece, keys), piece.misfits, byte_count=piece.table.nbytes)
                 if bookmarks:
                     yield Rows(known.schema.arrow().empty_table(), bookmarks=bookmarks)
             except BaseException:
@@ -245,7 +194,7 @@ class SqlExtractor:
             if is_last:
                 view.close()
 
-    def _keys(self, view: View, known: _Stream, spec: StreamSpec) -> Iterator[pa.Table]:
+    def _keys(self, view: View, known: Stream, spec: StreamSpec) -> Iterator[pa.Table]:
         with self._told(spec):
             try:
                 for piece in view.read(Select(known.described, known.key_columns)):
@@ -266,31 +215,6 @@ class SqlExtractor:
 
     def _where(self, spec: StreamSpec) -> str:
         return f"source {self._name}, stream {spec.name}"
-
-
-def _key_column(described: Described, name: str, *, where: str) -> Selected:
-    try:
-        return described.selected(name)
-    except KeyError:
-        raise SourceRejected(
-            f"the key column {name} is not among the stream's columns",
-            where=where,
-            hint="Name other columns in read.key, or exclude fewer.",
-            case="key",
-        ) from None
-
-
-def _row_key(columns: list[Column]) -> Column:
-    names = list(column_names([*(column.name for column in columns), ROW_KEY]).values())
-    taken = {column.name for column in columns}
-    name = names[-1] if names[-1] not in taken else f"{ROW_KEY}_made"
-    return Column(name, pa.string(), nullable=False, source_type="made from the whole row")
-
-
-def _keyed(known: _Stream, piece: Fetched, keys: RowKeys) -> pa.Table:
-    if not known.made_key:
-        return piece.table
-    return piece.table.append_column(known.schema.key[0], keys.of(piece.table, piece.misfits))
 
 
 def _exact(piece: Fetched, select: Select) -> Fetched:
@@ -320,9 +244,5 @@ def _is_other(name: str, told: str, bookmarks: Mapping[str, str]) -> bool:
     return bookmarks.get(name, told) != told
 
 
-def _shape(known: _Stream) -> dict[str, str | None]:
+def _shape(known: Stream) -> dict[str, str | None]:
     return {COLUMNS: known.columns_digest(), KEY: known.key_digest()}
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""PostgreSQL as a database to read without its log: as Arrow by ADBC, every look in one snapshot.
+"""PostgreSQL as a database to read without its log: its columns by its catalog, its rows by ``postgresql_view``.
 
 Types are read by the same table as the source that follows the log (``adapters.sources.postgres``); which rows are
 wanted is ``extractor``'s to say.
@@ -6,16 +6,13 @@ wanted is ``extractor``'s to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import attrs
 import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.pool import NullPool
 
@@ -27,24 +24,17 @@ from adapters.sources.postgres.native import native_values
 from adapters.sources.postgres.options import LIBPQ_DEFAULTS, PostgresOptions
 from adapters.sources.postgres.relation import SourceColumn
 from adapters.sources.postgres.values import parse
-from adapters.sources.sql.database import Described, Fetched, Lost, Select, Selected, fetched
+from adapters.sources.sql.database import Described, Lost, Selected
 from adapters.sources.sql.errors import no_such_table, translated
 from adapters.sources.sql.options import SqlOptions
+from adapters.sources.sql.postgresql_view import PostgresView, quoted, wrapped
 from adapters.sources.sql.reading import Reading
 from adapters.sources.sql.relation import RelationName
-from adapters.sources.sql.statements import conditions, select_text
-from pipeline.domain.errors import ConfigError, SourceUnreachable
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.naming import column_names
-from pipeline.domain.valuetext import texts
 
 if TYPE_CHECKING:
-    import adbc_driver_manager.dbapi
-
-#: How much one piece of rows holds about; the driver keeps about that much in memory.
-PIECE_BYTES = 4 * 1024 * 1024
-
-_BATCH_SIZE_OPTION = "adbc.postgresql.batch_size_hint_bytes"
-_READ_ONLY = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+    pass
 
 #: Counters of what was written to a table and its partitions, and what a rewrite or TRUNCATE gives anew. Null where
 #: there are none: views, foreign tables, tables that others inherit from, standbys.
@@ -65,13 +55,6 @@ _ORDERED = (
     pa.types.is_timestamp,
     pa.types.is_date,
 )
-
-_PREPARER = PGDialect().identifier_preparer  # type: ignore[no-untyped-call] # SQLAlchemy's
-
-
-def quoted(name: str) -> str:
-    """An identifier as SQL, whatever characters it has."""
-    return str(_PREPARER.quote_identifier(name))
 
 
 class PostgresDatabase:
@@ -152,7 +135,7 @@ class PostgresDatabase:
             with translated_server(self.where):
                 connection.execute("BEGIN READ ONLY")
                 connection.execute(f"SET LOCAL search_path = {quoted(self._schema)}")
-                answer = connection.execute(f"SELECT * FROM {_wrapped(query)} LIMIT 0".encode()).pgresult
+                answer = connection.execute(f"SELECT * FROM {wrapped(query)} LIMIT 0".encode()).pgresult
         finally:
             connection.close()
         if answer is None:
@@ -167,75 +150,6 @@ class PostgresDatabase:
                 "the query gives two columns the same name", where=self.where, hint="Name its columns with AS."
             )
         return [self._catalog.typed(name, oid, typmod) for name, oid, typmod in described]
-
-
-class PostgresView:
-    """See ``database.View``."""
-
-    def __init__(self, connector: Connector, name_of: Any, *, schema: str) -> None:
-        self._where = connector.where
-        self._name_of = name_of
-        self._connection: adbc_driver_manager.dbapi.Connection | None = connector.arrow()
-        self._execute(_READ_ONLY)
-        self._execute(f"SET LOCAL search_path = {quoted(schema)}")
-
-    def now(self) -> datetime:
-        """The server's clock at the beginning of the transaction: no row that it shows was committed later."""
-        with translated_server(self._where), self._open().cursor() as cursor:
-            cursor.execute("SELECT transaction_timestamp()")
-            row = cursor.fetchone()
-        return cast(datetime, (row or (datetime.now(UTC),))[0]).astimezone(UTC)
-
-    def read(self, select: Select) -> Iterator[Fetched]:
-        """The rows, in pieces."""
-        for batch in self._batches(statement(select, self._source_of(select.described.reading))):
-            yield _decoded(select, batch)
-
-    def close(self) -> None:
-        """End the transaction."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with translated_server(self._where):
-                connection.close()
-
-    def _source_of(self, reading: Reading) -> str:
-        if reading.query:
-            return _wrapped(reading.query)
-        name = self._name_of(reading.relation)
-        return f"{quoted(name.schema)}.{quoted(name.name)}"
-
-    def _batches(self, text: str) -> Iterator[pa.RecordBatch]:
-        with translated_server(self._where), self._open().cursor() as cursor:
-            cursor.adbc_statement.set_options(**{_BATCH_SIZE_OPTION: str(PIECE_BYTES)})
-            cursor.execute(text)
-            for batch in cursor.fetch_record_batch():
-                if batch.num_rows:
-                    yield batch
-
-    def _execute(self, text: str) -> None:
-        with translated_server(self._where), self._open().cursor() as cursor:
-            cursor.execute(text)
-
-    def _open(self) -> adbc_driver_manager.dbapi.Connection:
-        if self._connection is None:
-            raise SourceUnreachable("the view is closed", where=self._where, hint="Look again.")
-        return self._connection
-
-
-def statement(select: Select, source: str) -> str:
-    """The text; values are literals, since the form in which rows come as Arrow (COPY) cannot bind any."""
-    text = select_text(
-        source,
-        [selected.expression for selected in select.columns] or ["NULL"],
-        where=conditions(select, _literal),
-        order=[selected.ordered for selected in select.order],
-    )
-    return f"{text} LIMIT {select.limit}" if select.limit is not None else text
-
-
-def _literal(selected: Selected, value: pa.Scalar) -> str:
-    told = str(texts(pa.array([value.as_py()], value.type))[0].as_py())
-    return f"{sql.literal(told)}::{selected.column.source_type}"
 
 
 def _selected(source: SourceColumn, name: str) -> Selected:
@@ -255,25 +169,6 @@ def _selected(source: SourceColumn, name: str) -> Selected:
     elif source.type_name in {"text", "varchar"}:
         ordered = f'{quoted(source.name)} COLLATE "C"'
     return Selected(column, expression, decode, ordered)
-
-
-def _decoded(select: Select, batch: pa.RecordBatch) -> Fetched:
-    arrays, lost = [], []
-    for number, selected in enumerate(select.columns):
-        values, misfits = selected.decode(batch.column(number))
-        if values.type != selected.column.type:
-            raise SourceUnreachable(
-                "a column's type was changed while its rows were read",
-                where=selected.column.source_name,
-                hint="Look again.",
-            )
-        arrays.append(values)
-        lost += [(selected.column.name, misfit) for misfit in misfits]
-    return fetched(select, arrays, lost)
-
-
-def _wrapped(query: str) -> str:
-    return f"(\n{query}\n) AS q"
 
 
 def _conninfo(options: SqlOptions) -> str:

@@ -15,7 +15,7 @@ import pytest
 import adapters.sources.sql
 from adapters.sources.polling.detection import PollDetector
 from adapters.sources.polling.source import PollSource
-from adapters.sources.sql import postgresql, sqlite
+from adapters.sources.sql import postgresql_view, sqlite_view
 from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.domain.change import Operation
 from pipeline.domain.stream import StreamSpec
@@ -140,7 +140,7 @@ def origin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
 
 @pytest.fixture(autouse=True)
 def _a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (postgresql, sqlite):
+    for module in (postgresql_view, sqlite_view):
         monkeypatch.setattr(module, "PIECE_BYTES", 200)
 
 

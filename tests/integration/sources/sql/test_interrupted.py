@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.sources.sql import postgresql, sqlite
+from adapters.sources.sql import postgresql_view, sqlite_view
 from pipeline.domain.stream import BatchLimits
 from tests.support.sql_world import SqlWorld
 
@@ -44,7 +44,7 @@ def test_a_run_goes_on_where_the_last_one_was_killed(
     world: SqlWorld, read: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G1."""
-    for module in (postgresql, sqlite):  # pieces of a few rows, so that a look is more than one load
+    for module in (postgresql_view, sqlite_view):  # pieces of a few rows, so that a look is more than one load
         monkeypatch.setattr(module, "PIECE_BYTES", 1_000)
     world.limits = BatchLimits(rows=100)
     world.read = dict(read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from adapters.sources.sql import postgresql, sqlite
+from adapters.sources.sql import postgresql_view, sqlite_statements
 from adapters.sources.sql.database import Described, Select, Selected, as_is
 from adapters.sources.sql.reading import Reading
 from adapters.sources.sql.sqlite_types import column_of
@@ -28,7 +28,7 @@ def test_a_cursor_of_two_columns_on_postgresql() -> None:
         until=(DAY, pa.scalar(20_001, pa.int32()).cast(pa.date32())),
         order=(DAY, NUMBER),
     )
-    assert postgresql.statement(wanted, '"public"."t"') == (
+    assert postgresql_view.statement(wanted, '"public"."t"') == (
         'SELECT "day" AS c0, "n" AS c1 FROM "public"."t" '
         """WHERE (("day" >= '2024-10-04'::date AND ("day" > '2024-10-04'::date OR "n" >= '5'::bigint)) """
         """OR "day" IS NULL) """
@@ -38,7 +38,7 @@ def test_a_cursor_of_two_columns_on_postgresql() -> None:
 
 def test_a_text_is_written_so_that_it_ends_where_it_ends() -> None:
     wanted = select(NOTE, since=((NOTE, pa.scalar("it's \\ x")),))
-    assert postgresql.statement(wanted, "t") == (
+    assert postgresql_view.statement(wanted, "t") == (
         """SELECT "note" AS c0 FROM t WHERE ("note" COLLATE "C" >=  E'it''s \\\\ x'::text """
         """OR "note" COLLATE "C" IS NULL)"""
     )
@@ -47,12 +47,12 @@ def test_a_text_is_written_so_that_it_ends_where_it_ends() -> None:
 def test_values_are_bound_on_sqlite_and_odd_ones_told() -> None:
     number = column_of("n", source_name="n", quoted='"n"', declared="INT", nullable=False)
     wanted = select(number, since=((number, pa.scalar(5)),), order=(number,))
-    assert sqlite.statement(wanted, "t", is_plain=True) == (
+    assert sqlite_statements.statement(wanted, "t", is_plain=True) == (
         """SELECT 0 AS c0, 0 AS c1, '' AS c2, 0.0 AS c3 UNION ALL SELECT 1, "n", NULL, "n" FROM t WHERE ("n" >= ?) """
         "ORDER BY 1, 4",
         [5],
     )
-    assert sqlite.statement(select(number, limit=3), "t") == (
+    assert sqlite_statements.statement(select(number, limit=3), "t") == (
         """SELECT 0 AS c0, 0 AS c1, '' AS c2 UNION ALL SELECT 1, CASE WHEN typeof("n")='integer' THEN "n" END, """
         """CASE WHEN (typeof("n") NOT IN ('integer','null')) THEN json_array(CASE WHEN (typeof("n") NOT IN """
         """('integer','null')) THEN CASE typeof("n") WHEN 'blob' THEN hex("n") ELSE CAST("n" AS TEXT) END END) END """
