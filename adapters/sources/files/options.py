@@ -14,6 +14,7 @@ import attrs
 
 from adapters.sources.files.patterns import Pattern, compile_pattern
 from adapters.sources.files.typewords import Shape, shape_of
+from adapters.sources.polling.extractor import MAX_VANISHED
 from adapters.sources.typewords import KNOWN_WORDS
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import Mode, StreamSpec
@@ -133,7 +134,7 @@ def read_options(stream: StreamSpec) -> ReadOptions:
         removed=Removed(read.get("removed", "keep" if key or is_append else "delete")),
         refuses_changed=read.get("changed", "refuse") == "refuse",
         min_age_s=float(read.get("min_age_s", _MIN_AGE_S)),
-        max_vanished=float(read.get("max_vanished", 0.5)),
+        max_vanished=float(read.get("max_vanished", MAX_VANISHED)),
         file_column=read.get("file_column", FILE_COLUMN),
         line_column=read.get("line_column", LINE_COLUMN),
         csv=_csv(stream, read, path),

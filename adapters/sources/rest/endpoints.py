@@ -12,6 +12,7 @@ from typing import cast
 
 import attrs
 
+from adapters.sources.polling.extractor import MAX_VANISHED
 from adapters.sources.rest.documents import Shape
 from adapters.sources.rest.options import RestOptions, mapping, texts
 from adapters.sources.rest.paging import PageKind, Paging
@@ -86,7 +87,7 @@ class StreamOptions:
     since: Since | None = None
     deletes: Deletes = Deletes.DIFF
     deleted: tuple[str, object] | None = None
-    max_vanished: float = 0.5
+    max_vanished: float = MAX_VANISHED
 
     @property
     def pages_move(self) -> bool:
@@ -121,7 +122,7 @@ def stream_options(spec: StreamSpec, options: RestOptions) -> StreamOptions:
         since=since,
         deletes=deletes,
         deleted=deleted,
-        max_vanished=float(str(read.get("max_vanished", 0.5))),
+        max_vanished=float(str(read.get("max_vanished", MAX_VANISHED))),
     )
 
 

@@ -6,8 +6,6 @@ wanted is ``extractor``'s to say.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 import psycopg
 import pyarrow as pa
@@ -32,9 +30,6 @@ from adapters.sources.sql.reading import Reading
 from adapters.sources.sql.relation import RelationName
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.naming import column_names
-
-if TYPE_CHECKING:
-    pass
 
 #: Counters of what was written to a table and its partitions, and what a rewrite or TRUNCATE gives anew. Null where
 #: there are none: views, foreign tables, tables that others inherit from, standbys.

@@ -9,10 +9,9 @@ from enum import Enum
 
 import attrs
 
+from adapters.sources.polling.extractor import MAX_VANISHED
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import StreamSpec
-
-DEFAULT_MAX_VANISHED = 0.5
 
 _KNOWN = ("table", "query", "detect", "cursor", "overlap", "lag_s", "key", "deletes", "every_s", "max_vanished")
 
@@ -41,7 +40,7 @@ class Reading:
     key: tuple[str, ...] = ()
     finds_deletes: bool = False
     every_s: float = 0.0
-    max_vanished: float = DEFAULT_MAX_VANISHED
+    max_vanished: float = MAX_VANISHED
 
 
 def reading_of(spec: StreamSpec) -> Reading:
@@ -106,7 +105,7 @@ def _number(spec: StreamSpec, key: str) -> float:
 
 def _share(spec: StreamSpec) -> float:
     if "max_vanished" not in spec.read:
-        return DEFAULT_MAX_VANISHED
+        return MAX_VANISHED
     share = _number(spec, "max_vanished")
     if share > 1:
         raise _refused(

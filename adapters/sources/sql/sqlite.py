@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -25,9 +24,6 @@ from adapters.sources.sql.sqlite_types import column_of
 from adapters.sources.sql.sqlite_view import SqliteView
 from pipeline.domain.errors import ConfigError, SourceUnreachable
 from pipeline.domain.naming import column_names
-
-if TYPE_CHECKING:
-    pass
 
 #: Columns that ``SELECT *`` would not show: those of virtual tables that are hidden.
 _HIDDEN = 1
