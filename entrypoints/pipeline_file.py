@@ -145,9 +145,11 @@ class _Reader:
             description=str(sections.get("description", "")).strip(),
         )
         self._refuse_clashes(whole)
+        kinds = {name: source.kind for name, source in sources.items()}
+        groups = grouped(kinds, {name: spec.source for name, spec in streams.items()})
         return tuple(
-            attrs.evolve(whole, source=source, streams={spec.name: spec for spec in group}, group=name)
-            for name, (source, group) in grouped(sources, streams).items()
+            attrs.evolve(whole, source=sources[source], streams={name: streams[name] for name in names}, group=group)
+            for group, (source, names) in groups.items()
         ) or (whole,)
 
     def _schedule(self, sections: Mapping[str, Any]) -> str | None:
@@ -266,7 +268,7 @@ class _Reader:
             source = self._source_of(str(name), values, sources)
             streams[str(name)] = StreamSpec(
                 name=str(name),
-                relation=str(values.get("relation", f"public.{name}" if has_log(source) else name)),
+                relation=str(values.get("relation", f"public.{name}" if has_log(source.kind) else name)),
                 source=source.name,
                 mode=self._mode(values.get("mode", Mode.MIRROR.value)),
                 contract=self._contract(f"streams.{name}.contract", values.get("contract")),

@@ -50,12 +50,15 @@ def _unchanged(spec: PipelineSpec) -> PipelineSpec:
 
 @attrs.frozen
 class Attempt:
-    """The task ``task_id`` of the pipeline in the file ``path``; ``context`` is Airflow's."""
+    """The task ``task_id`` of the pipeline in the file ``path``; ``context`` is Airflow's. ``group`` is the only one
+    that it works on, None for all.
+    """
 
     task_id: str
     path: Path
     config_dir: Path
     context: Mapping[str, Any]
+    group: str | None = None
 
     @property
     def header(self) -> Header:
@@ -69,6 +72,10 @@ class Attempt:
     def pull(self, task_id: str, *, key: str = "return_value") -> Any:
         """What another task of this run returned, or pushed as ``key``; None if it did not."""
         return self.context["ti"].xcom_pull(task_ids=task_id, key=key)
+
+    def pull_each(self, task_id: str) -> list[Any]:
+        """What each instance of a mapped task returned that has succeeded."""
+        return [told for told in self.context["ti"].xcom_pull(task_ids=[task_id]) if told is not None]
 
     @property
     def run_id(self) -> str:
@@ -105,9 +112,9 @@ class Attempt:
         metrics: tuple[Metrics, ...] = (),
         prepare: Prepare = _unchanged,
     ) -> Result:
-        """Do ``work`` in a session for each group of the pipeline, their specs changed by ``prepare``. Only errors that
-        may go away by themselves, and what was stopped before its end, are left to Airflow's retries; no error carries
-        along what a driver said (P10).
+        """Do ``work`` in a session for each group of the pipeline, or for ``group`` alone, their specs changed by
+        ``prepare``. Only errors that may go away by themselves, and what was stopped before its end, are left to
+        Airflow's retries; no error carries along what a driver said (P10).
         """
         redactor, stop = Redactor(), threading.Event()
         try:
@@ -149,6 +156,8 @@ class Attempt:
             name: cast("Source", AbsentSource(name, reason=gap.what, hint=gap.hint))
             for name, gap in file.source_gaps.items()
         }
-        groups = [prepare(spec) for spec in file.groups]
+        groups = [prepare(spec) for spec in file.groups if self.group in {None, spec.group}]
+        if not groups:
+            raise AirflowFailException(f"the file has no group {self.group} any more; start another run")
         with signals, opened_groups(groups, logger=logger, stop=stop, metrics=metrics, absent=absent) as sessions:
             yield sessions

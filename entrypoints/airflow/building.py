@@ -118,17 +118,19 @@ def _refuse_missing(models: Path, layers: tuple[str, ...]) -> None:
 
 
 def compare(attempt: Attempt) -> dict[str, object]:
-    """Compare streams with the source: those of the file, or one that the run's id draws. What had to be loaded for it
-    counts as loaded. Skipped where the run has loaded nothing.
+    """Compare streams with the source: those of the file, or one that the run's id draws, of groups that the run was
+    able to load. What had to be loaded for it counts as loaded. Skipped where the run has loaded nothing.
     """
-    wanted = attempt.header.orchestration
-    if not attempt.pull(LOAD)["rows"]:
+    wanted, loads = attempt.header.orchestration, attempt.pull_each(LOAD)
+    held = {stream for loaded in loads for stream in loaded["holds"]}
+    streams = [stream for stream in wanted.verify if stream in held]
+    if not streams or not any(loaded["rows"] for loaded in loads):
         raise AirflowSkipException("nothing was loaded that could differ")
-    drawn = wanted.verify[zlib.crc32(attempt.run_id.encode()) % len(wanted.verify)]
+    drawn = [streams[zlib.crc32(attempt.run_id.encode()) % len(streams)]] if wanted.rotates else streams
     meter = LoadMeter()
 
     def work(sessions: Sessions) -> tuple[dict[str, object], Checkpoints]:
-        verdict = verify_json(verify_groups(sessions, (drawn,) if wanted.rotates else wanted.verify))
+        verdict = verify_json(verify_groups(sessions, drawn))
         return verdict, checkpoints_of(sessions)
 
     verdict, checkpoints = attempt.within(work, metrics=(meter,))
@@ -147,12 +149,12 @@ def publish(attempt: Attempt) -> list[str]:
     """
     header = attempt.header
     built = [attempt.pull(task_id) or {} for task_id in build_tasks(header)]
-    loaded = attempt.pull(LOAD)
+    loads = attempt.pull_each(LOAD)
     pending = built[-1].get("pending") or {}
     facts = {
         "load": max(pending["loads"].values()) if pending else None,
-        "position": {group: at["position"] for group, at in loaded["checkpoints"].items()} if loaded else None,
-        "lag_s": loaded["lag_s"] if loaded else None,
+        "position": {group: at["position"] for each in loads for group, at in each["checkpoints"].items()} or None,
+        "lag_s": max((each["lag_s"] for each in loads if each["lag_s"] is not None), default=None),
     }
     outlets = attempt.context["outlet_events"]
     models = {name: rows for layer in built for name, rows in layer.get("models", {}).items()}
@@ -160,7 +162,7 @@ def publish(attempt: Attempt) -> list[str]:
     for name, row_count in marts.items():
         mart = table_asset(header.name, MARTS, name)
         outlets[AssetAlias(f"{header.name}/{MARTS}")].add(mart, extra={"row_count": row_count, **facts})
-    if loaded is None and pending:
+    if not loads and pending:
         for stream in pending["streams"] or [name for name, _ in header.streams]:
             table = table_asset(header.name, STAGING, stream)
             outlets[AssetAlias(f"{header.name}/{STAGING}")].add(table, extra={"row_count": None, **facts})

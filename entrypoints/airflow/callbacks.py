@@ -21,7 +21,10 @@ _PLAIN = ":"
 def failed(context: Mapping[str, Any]) -> None:
     """A task failed and is not tried again."""
     ti = context["ti"]
-    what = f"task {ti.task_id} failed after {ti.try_number} attempts: {_reason(context.get('exception'))}"
+    # Of a mapped task whose process is gone only its number may be known.
+    group = (getattr(ti, "rendered_map_index", None) or f"group {ti.map_index}") if ti.map_index >= 0 else None
+    reason = _reason(context.get("exception"))
+    what = f"task {task_name(ti.task_id, group)} failed after {ti.try_number} attempts: {reason}"
     _notifier().notify(_finding("task", what, dag_id=ti.dag_id, run_id=ti.run_id), pipeline=ti.dag_id)
 
 
@@ -30,6 +33,11 @@ async def deadline_missed(pipeline: str, deadline: str, context: Mapping[str, An
     run_id = str((context.get("dag_run") or {}).get("dag_run_id") or "")
     finding = _finding("deadline", f"the run has not ended within {deadline}", dag_id=pipeline, run_id=run_id)
     await asyncio.to_thread(lambda: _notifier().notify(finding, pipeline=pipeline))
+
+
+def task_name(task_id: str, group: str | None) -> str:
+    """A task in words, with the ``group`` that it is mapped to, if any."""
+    return task_id if group is None else f"{task_id} of {group}"
 
 
 def _finding(check: str, what: str, *, dag_id: str, run_id: str) -> Finding:

@@ -18,13 +18,17 @@ from entrypoints.schedule import ScheduleKind
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 WAIT, DECIDE, APPROVE, LOAD, CHECK = "wait", "decide", "approve", "load", "check"
 BUILD, VERIFY, PUBLISH = "build", "verify", "publish"
+ALL_LOADED = "all_loaded"
 
 #: Tasks that leave the warehouse alone, and so do not wait for a slot of its pool.
 _ELSEWHERE = {CHECK, PUBLISH}
 _ASKS_AGAIN = 5
+#: How many groups of a run are loaded at a time, as by the command line (``AT_ONCE`` of ``application.groups``).
+_AT_ONCE = 4
 
 
 def build_tasks(header: Header) -> tuple[str, ...]:
@@ -43,11 +47,13 @@ def add_tasks(header: Header, config_dir: Path) -> None:
     decide = tasks.branch(DECIDE)
     if _waits(header):
         tasks.wait() >> decide
-    loaded = tasks.step(LOAD, outlets=tasks.aliases(STAGING), **joined)
+    loaded = tasks.load(**joined)
     decide >> loaded
     if wanted.approve:
         decide >> tasks.approval() >> loaded
-    last = tasks.follow(loaded, tasks.step(CHECK))
+    # What some groups loaded is good, whatever became of the others; that they failed is told by the run in the end.
+    last = tasks.follow(loaded, tasks.step(CHECK, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS))
+    loaded >> tasks.all_loaded()
     for task_id in build_tasks(header):
         is_joined = wanted.service and task_id == build_tasks(header)[0]
         last = tasks.follow(last, tasks.step(task_id, **(joined if is_joined else {})))
@@ -87,6 +93,29 @@ class _Tasks:
             **(options if task_id in _ELSEWHERE else {**self._pooled, **options}),
         )
 
+    def load(self, **options: Any) -> MappedOperator:
+        """The task that loads, mapped over the groups: a source with a log, or a stream of another, each by itself."""
+        from airflow.providers.standard.operators.python import PythonOperator
+
+        return PythonOperator.partial(
+            task_id=LOAD,
+            python_callable=perform,
+            op_args=self._arguments(LOAD),
+            map_index_template="{{ task.op_kwargs['group'] }}",
+            max_active_tis_per_dagrun=_AT_ONCE,
+            outlets=self.aliases(STAGING),
+            **self._pooled,
+            **options,
+        ).expand(op_kwargs=[{"group": group} for group in self.header.groups])
+
+    def all_loaded(self) -> BaseOperator:
+        """A task that nobody has to do: it succeeds if every group was loaded, and else fails the run without a word,
+        since people were told already.
+        """
+        from airflow.providers.standard.operators.empty import EmptyOperator
+
+        return EmptyOperator(task_id=ALL_LOADED)
+
     def wait(self) -> BaseOperator:
         """The task that waits for changes."""
         from entrypoints.airflow.sensor import ChangeSensor
@@ -101,7 +130,7 @@ class _Tasks:
             task_id=task_id, python_callable=perform, op_args=self._arguments(task_id), **self._pooled
         )
 
-    def follow(self, before: BaseOperator, task: BaseOperator) -> BaseOperator:
+    def follow(self, before: BaseOperator | MappedOperator, task: BaseOperator) -> BaseOperator:
         """Put ``task`` behind ``before``."""
         before >> task
         return task
@@ -137,8 +166,8 @@ class _Tasks:
         return [task_id, str(self.header.path), str(self.config_dir)]
 
 
-def perform(task_id: str, path: str, config_dir: str, **context: Any) -> object:
-    """Do the work of a task; see ``tasks``."""
+def perform(task_id: str, path: str, config_dir: str, *, group: str | None = None, **context: Any) -> object:
+    """Do the work of a task, for one group where it names one; see ``tasks``."""
     from entrypoints.airflow.tasks import work
 
-    return work(task_id, Path(path), Path(config_dir), context=context)
+    return work(task_id, Path(path), Path(config_dir), group=group, context=context)

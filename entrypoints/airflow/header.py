@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 import yaml
 
+from entrypoints.grouping import grouped
 from entrypoints.schedule import Schedule, parse_schedule
 from entrypoints.units import seconds
 
@@ -55,11 +56,12 @@ class Orchestration:
 
 @attrs.frozen
 class Header:
-    """``streams`` are names and modes in order of the file; ``sources`` are names too."""
+    """``streams`` are names and modes in order of the file; ``sources`` and ``groups`` are names too."""
 
     name: str
     path: Path
     sources: tuple[str, ...]
+    groups: tuple[str, ...]
     schedule: Schedule = attrs.field(factory=Schedule)
     description: str = ""
     streams: tuple[tuple[str, str], ...] = ()
@@ -81,10 +83,12 @@ def read_header(path: Path) -> Header:
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         content = None
     sections = _mapping(content)
+    kinds = _source_kinds(sections, path.stem)
     return Header(
         name=path.stem,
         path=path,
-        sources=_sources(sections, path.stem),
+        sources=tuple(kinds),
+        groups=_groups(kinds, _mapping(sections.get("streams"))),
         schedule=_schedule(sections.get("schedule")),
         description=str(sections.get("description") or "").strip(),
         streams=tuple(
@@ -96,11 +100,21 @@ def read_header(path: Path) -> Header:
     )
 
 
-def _sources(sections: Mapping[str, object], pipeline: str) -> tuple[str, ...]:
-    if several := _mapping(sections.get("sources")):
-        return tuple(map(str, several))
-    name = _mapping(sections.get("source")).get("name")
-    return (name if isinstance(name, str) else pipeline,)
+def _source_kinds(sections: Mapping[str, object], pipeline: str) -> dict[str, str]:
+    """The kinds of the sources by name."""
+    several = _mapping(sections.get("sources"))
+    if several:
+        return {str(name): str(_mapping(source).get("kind")) for name, source in several.items()}
+    only = _mapping(sections.get("source"))
+    name = only.get("name")
+    return {name if isinstance(name, str) else pipeline: str(only.get("kind"))}
+
+
+def _groups(kinds: Mapping[str, str], streams: Mapping[str, object]) -> tuple[str, ...]:
+    """The names of the groups, at least one."""
+    first = next(iter(kinds))
+    named = {str(stream): str(_mapping(entry).get("source", first)) for stream, entry in streams.items()}
+    return tuple(grouped(kinds, named)) or (first,)
 
 
 def _schedule(value: object) -> Schedule:

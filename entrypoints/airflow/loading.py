@@ -17,12 +17,13 @@ from entrypoints.airflow.metering import LoadMeter, loads_of, rows_since
 from entrypoints.airflow.scheduling import STAGING, table_asset
 from entrypoints.cli.plain import plain, plan_json, sync_json
 from pipeline.application.groups import plan_groups, resync_groups, sync_groups
-from pipeline.application.risks import risks
+from pipeline.application.risks import Risks, risks
 from pipeline.application.service import watch_service
-from pipeline.application.session import chosen
+from pipeline.application.session import Session, chosen
 from pipeline.application.sync import SyncResult
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.counts import StreamCounts
+from pipeline.domain.errors import PipelineError
 from pipeline.domain.finding import Finding, Level
 from pipeline.ports.source import LogStatus
 
@@ -64,7 +65,7 @@ def _look_ahead(sessions: Sessions, attempt: Attempt, streams: Sequence[str]) ->
     wanted, notifier, pipeline = attempt.header.orchestration, sessions[0].notifier, sessions[0].pipeline.name
     asked_for = {session.group: names or () for session, names in (chosen(sessions, streams) if streams else ())}
     found = {
-        session.group: risks(session, resync=asked_for.get(session.group, ()), large_count=wanted.approve_rows)
+        session.group: _risks(session, asked_for.get(session.group, ()), large_count=wanted.approve_rows)
         for session in sessions
     }
     attempt.push(_LOADS_BEFORE, loads_of(sessions))
@@ -78,6 +79,18 @@ def _look_ahead(sessions: Sessions, attempt: Attempt, streams: Sequence[str]) ->
             Finding(Level.WARNING, "approval", what, where=f"run {attempt.run_id}", hint=hint), pipeline=pipeline
         )
     return findings
+
+
+def _risks(session: Session, resync: Sequence[str], *, large_count: int) -> Risks:
+    """What loading a group risks. Where its source cannot be asked, that is left to its load, which has to reach it
+    too and accepts no gap by itself; unless streams are to be copied again, of which somebody may have to decide.
+    """
+    try:
+        return risks(session, resync=resync, large_count=large_count)
+    except PipelineError:
+        if resync:
+            raise
+        return Risks()
 
 
 def _is_taken_over(attempt: Attempt) -> bool:
@@ -104,15 +117,18 @@ def _is_taken_over(attempt: Attempt) -> bool:
 
 
 def load(attempt: Attempt) -> dict[str, object]:
-    """A bounded run without marts; every staging table that changed gets an asset event."""
+    """A bounded run of one group without marts; every staging table that changed gets an asset event. Streams that the
+    run does not copy again are loaded as in any run.
+    """
     meter = LoadMeter()
     has_agreed = attempt.pull(APPROVE) is not None
     gaps: Sequence[str] = (attempt.pull(DECIDE, key=_GAPS) or ()) if has_agreed else ()
-    streams = {*(attempt.param("resync") or ()), *gaps}
+    again = {*(attempt.param("resync") or ()), *gaps}
 
     def work(sessions: Sessions) -> tuple[SyncResult, Checkpoints]:
+        streams = sorted(again & sessions[0].pipeline.streams.keys())
         result = (
-            resync_groups(sessions, sorted(streams), with_transform=False)
+            resync_groups(sessions, streams, with_transform=False)
             if streams
             else sync_groups(sessions, with_transform=False)
         )
@@ -125,7 +141,12 @@ def load(attempt: Attempt) -> dict[str, object]:
     if result.stopped:
         raise AirflowException("stopped before the end; the next attempt goes on from the checkpoint")
     tell_of_tables(attempt, meter, checkpoints)
-    return sync_json(result) | {"rows": meter.rows, "quarantined": meter.quarantined, "lag_s": meter.lag_s}
+    return sync_json(result) | {
+        "holds": list(checkpoints),
+        "rows": meter.rows,
+        "quarantined": meter.quarantined,
+        "lag_s": meter.lag_s,
+    }
 
 
 def checkpoints_of(sessions: Sessions) -> Checkpoints:
@@ -155,8 +176,12 @@ def tell_of_tables(attempt: Attempt, meter: LoadMeter, checkpoints: Checkpoints)
 
 def check(attempt: Attempt) -> dict[str, object]:
     """Whether every change that was read ended somewhere that can be named (P3), and what was set apart."""
-    loaded: Mapping[str, Mapping[str, Mapping[str, int]]] = attempt.pull(LOAD)
-    unbalanced = [name for name, counts in loaded["streams"].items() if not StreamCounts(**counts).is_balanced]
+    counted: dict[str, Mapping[str, int]] = {}
+    quarantined: dict[str, int] = {}
+    for loaded in attempt.pull_each(LOAD):
+        counted |= loaded["streams"]
+        quarantined |= loaded["quarantined"]
+    unbalanced = [name for name, counts in counted.items() if not StreamCounts(**counts).is_balanced]
     if unbalanced:
         raise AirflowFailException(f"the books of {', '.join(sorted(unbalanced))} do not balance; this is a defect")
-    return {"balanced": sorted(loaded["streams"]), "quarantined": loaded["quarantined"]}
+    return {"balanced": sorted(counted), "quarantined": quarantined}

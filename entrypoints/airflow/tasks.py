@@ -19,6 +19,8 @@ _STEPS: dict[str, Callable[[Attempt], object]] = {
 }
 
 
-def work(task_id: str, path: Path, config_dir: Path, *, context: Mapping[str, Any]) -> object:
-    """Do the work of the task ``task_id`` of the pipeline in the file ``path``; gives what other tasks may pull."""
-    return _STEPS.get(task_id, building.build_marts)(Attempt(task_id, path, config_dir, context))
+def work(task_id: str, path: Path, config_dir: Path, *, group: str | None, context: Mapping[str, Any]) -> object:
+    """Do the work of the task ``task_id`` of the pipeline in the file ``path``, for one ``group`` or for all; gives
+    what other tasks may pull.
+    """
+    return _STEPS.get(task_id, building.build_marts)(Attempt(task_id, path, config_dir, context, group=group))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 from urllib.parse import quote
 
-from entrypoints.airflow.callbacks import run_url
+from entrypoints.airflow.callbacks import run_url, task_name
 from entrypoints.airflow.client import AirflowClient, AirflowRefused, AirflowUnreachable
 from entrypoints.cli.invocation import redactor, settings_of
 from entrypoints.cli.options import Common
@@ -35,7 +35,9 @@ def trigger(pipeline: str, common: Common, *, params: Mapping[str, Any], wait: b
     told = _told(client, pipeline, run_id)
     show(common, as_json=lambda: told, as_table=lambda: _run_table(told))
     if told["state"] in _FAILED:
-        failed = ", ".join(task["task"] for task in told["tasks"] if task["state"] == "failed")
+        failed = ", ".join(
+            task_name(task["task"], task["group"]) for task in told["tasks"] if task["state"] == "failed"
+        )
         raise PipelineError(f"the run failed in {failed}", where=f"pipeline {pipeline}", hint=f"See {told['url']}.")
     return 0
 
@@ -143,6 +145,7 @@ def _told(client: AirflowClient, dag_id: str, run_id: str) -> dict[str, Any]:
         "tasks": [
             {
                 "task": task["task_id"],
+                "group": task["rendered_map_index"] if task["map_index"] >= 0 else None,
                 "state": task["state"],
                 "attempts": task["try_number"],
                 "seconds": task["duration"],

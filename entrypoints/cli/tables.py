@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.metrics.live import StreamView
+from entrypoints.airflow.callbacks import task_name
 from pipeline.application.plan import PlanResult
 from pipeline.application.preview import Preview
 from pipeline.application.status import StatusResult
@@ -189,7 +190,7 @@ def run_table(told: Mapping[str, Any]) -> RenderableType:
     table = _table("task", "state", ">attempts", ">seconds")
     for task in told["tasks"]:
         seconds = "" if task["seconds"] is None else f"{task['seconds']:.1f}"
-        table.add_row(task["task"], _state(task["state"]), str(task["attempts"]), seconds)
+        table.add_row(task_name(task["task"], task["group"]), _state(task["state"]), str(task["attempts"]), seconds)
     return Group(table, Text(f"{told['pipeline']}: run {told['run']} {told['state']}"), Text(f"Airflow: {told['url']}"))
 
 

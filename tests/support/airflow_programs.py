@@ -30,7 +30,7 @@ def load_fails(name: str) -> list[object]:
     from entrypoints.airflow.graph import perform
 
     retries = build_dags()[name].get_task("load").retries
-    return [retries, *_failure(lambda: perform("load", *_paths(name), params={}, ti=_instance({})))]
+    return [retries, *_failure(lambda: perform("load", *_paths(name), group=name, params={}, ti=_instance({})))]
 
 
 def anything_fails(name: str, canary: str) -> list[object]:
@@ -69,7 +69,7 @@ def load_again(name: str, loads_before: dict[str, int]) -> dict[str, Any]:
 
     events = OutletEventAccessors()
     instance = _instance({("decide", "loads_before"): loads_before}, try_number=2)
-    perform("load", *_paths(name), params={}, ti=instance, outlet_events=events)
+    perform("load", *_paths(name), group=name, params={}, ti=instance, outlet_events=events)
     told = events[AssetAlias(f"{name}/staging")].asset_alias_events
     return {event.dest_asset_key.name: dict(event.extra) for event in told}
 
@@ -113,6 +113,7 @@ def _instance(pushed: dict[tuple[str, str], object], *, try_number: int = 1) -> 
         dag_id="notes",
         run_id="scheduled__2026-01-01T00:00:00+00:00",
         try_number=try_number,
+        map_index=1,
         xcom_pull=lambda task_ids, key: pushed.get((task_ids, key)),
     )
 

@@ -6,7 +6,6 @@ out is everything that is logged and, behind a mark, the outcome.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -19,7 +18,6 @@ from typing import Any
 
 _MARK = "OUTCOME "
 _PATIENCE_S = 240.0
-_GOODBYE_S = 5.0
 
 
 class DagRunner:
@@ -44,10 +42,7 @@ class DagRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GOODBYE_S)
+        # It keeps nothing that anybody needs, and Airflow takes seconds to leave.
         self._process.kill()
         self._process.wait()
 
@@ -88,7 +83,7 @@ def main() -> None:
     """Do as told until standard input ends."""
     from airflow.utils.db import initdb
 
-    initdb()
+    initdb()  # of a database that was copied from one that is migrated, a look
     for line in sys.stdin:
         request = json.loads(line)
         before = dict(os.environ)
@@ -116,14 +111,16 @@ def _named(name: str) -> Callable[..., object]:
 
 
 def _run(name: str, params: Mapping[str, object]) -> dict[str, object]:
-    """Run a DAG: its state, those of its tasks, the plan that it told, and its asset events with what they say."""
+    """Run a DAG: its state, those of its tasks (of mapped ones by what they are mapped to: ``load shop``), the plan
+    that it told, and its asset events with what they say.
+    """
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
 
     from entrypoints.airflow.factory import build_dags
 
     run = build_dags()[name].test(run_conf=dict(params))
-    tasks = {ti.task_id: ti for ti in run.get_task_instances()}
+    tasks = {f"{ti.task_id} {ti.rendered_map_index or ''}".strip(): ti for ti in run.get_task_instances()}
     with create_session() as session:
         events = session.query(AssetEvent).filter_by(source_run_id=run.run_id).all()
         told = {event.name: dict(event.extra) for event in events}

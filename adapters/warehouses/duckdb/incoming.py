@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from adapters.warehouses import changerows
 from adapters.warehouses.changerows import Stamp, replaced
 from adapters.warehouses.duckdb.types import sql_type
-from pipeline.domain.change import METADATA_PREFIX
+from pipeline.domain.naming import METADATA_PREFIX
 from pipeline.domain.schema import StreamSchema
 
 

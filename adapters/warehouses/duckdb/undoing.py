@@ -11,9 +11,9 @@ from adapters.warehouses.duckdb import control, sql
 from adapters.warehouses.duckdb.load import fence
 from adapters.warehouses.duckdb.tables import alter, columns_of, ensure_staging
 from pipeline.domain import naming
-from pipeline.domain.change import METADATA_PREFIX
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.loading import Target
+from pipeline.domain.naming import METADATA_PREFIX
 from pipeline.domain.renaming import undone
 from pipeline.domain.stream import Mode
 from pipeline.ports.warehouse import target_of

@@ -16,8 +16,8 @@ from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.statement import Statement, quote, stored
 from adapters.warehouses.snowflake.tables import Maker
 from pipeline.domain import naming
-from pipeline.domain.change import METADATA_PREFIX
 from pipeline.domain.loading import Target
+from pipeline.domain.naming import METADATA_PREFIX
 from pipeline.domain.renaming import undone
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import Mode

@@ -52,8 +52,10 @@ def pending_transform(sessions: Sequence[Session]) -> Pending | None:
     changed = _changed(sessions)  # after the loads were read: what comes in between is built now and is pending again
     if not changed or not loads:
         return None
-    is_first = all(session.warehouse.transformed(session.group) < 0 for session in sessions)
-    return Pending(None if is_first else tuple(sorted(changed)), loads)
+    is_first = any(session.warehouse.transformed(session.group) < 0 for session in sessions)
+    # Before every group has been loaded once, models behind those that were not could only fail.
+    is_complete = len(loads) == len(sessions)
+    return Pending(None if is_first and is_complete else tuple(sorted(changed)), loads)
 
 
 def build(

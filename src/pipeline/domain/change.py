@@ -14,9 +14,6 @@ import pyarrow as pa
 from pipeline.domain.position import SEQUENCE_TYPE, Position
 from pipeline.domain.schema import StreamSchema
 
-#: Prefix of every metadata column; no data column of a warehouse table starts with it (see ``naming``).
-METADATA_PREFIX = "_cdc_"
-
 OP = "_cdc_op"
 SEQUENCE = "_cdc_sequence"
 COMMIT_AT = "_cdc_commit_at"

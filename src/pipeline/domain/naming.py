@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pipeline.domain.change import METADATA_PREFIX
+#: Prefix of every metadata column; no data column of a warehouse table starts with it.
+METADATA_PREFIX = "_cdc_"
 
 STAGING = "staging"
 CHANGELOG = "changelog"

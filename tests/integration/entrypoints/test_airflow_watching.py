@@ -20,6 +20,7 @@ from entrypoints.pipeline_file import load_pipeline
 from entrypoints.settings import load_settings
 from pipeline.application.sync import sync
 from tests.support import airflow_programs
+from tests.support.airflow_database import make_database
 from tests.support.airflow_home import make_home, plain_environment
 from tests.support.dag_runner import DagRunner
 
@@ -161,7 +162,6 @@ def test_only_a_run_that_started_by_the_clock_waits_and_only_where_nothing_is_to
     home: Path, server: EmbeddedPostgres
 ) -> None:
     airflow = home / "airflow"
-    airflow.mkdir()
     environment = {
         **plain_environment(),
         "AIRFLOW_HOME": str(airflow),
@@ -169,6 +169,7 @@ def test_only_a_run_that_started_by_the_clock_waits_and_only_where_nothing_is_to
         "PIPELINE_CONFIG_DIR": str(home / "config"),
         "NOTES_DSN": server.dsn(),
     }
+    make_database(airflow / "airflow.db", environment)
     path = home / "config" / "pipelines" / "notes.yaml"
     with DagRunner(environment) as runner:
         [*before, _], _ = runner.call(airflow_programs.sense, name="notes")

@@ -19,7 +19,8 @@ from pipeline.application.groups import (
     verify_groups,
 )
 from pipeline.application.session import Session
-from pipeline.application.transform import pending_transform
+from pipeline.application.sync import sync
+from pipeline.application.transform import build, pending_transform
 from pipeline.domain.change import Operation
 from pipeline.domain.errors import ConfigError, SourceRejected, SourceUnreachable
 from pipeline.domain.stream import StreamSpec, SystemSpec
@@ -104,6 +105,21 @@ def test_a_group_that_fails_stops_no_other_and_is_told_in_the_end() -> None:
 
     sync_groups(fleet.sessions())
     assert fleet.counts() == {"orders": 1, "rates": 1}
+
+
+def test_until_every_group_was_loaded_once_only_what_is_behind_the_others_is_built() -> None:
+    fleet = Fleet()
+    fleet.commit(1)
+    first, second = fleet.sessions()
+    sync(first)
+    pending = pending_transform((first, second))
+    assert pending is not None
+    assert pending.streams == ("orders",)
+    build((first, second), pending)
+    sync(second)
+    complete = pending_transform((first, second))
+    assert complete is not None
+    assert complete.streams is None
 
 
 def test_of_several_failures_the_gravest_is_raised_and_names_the_others() -> None:

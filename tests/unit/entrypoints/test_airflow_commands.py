@@ -25,6 +25,12 @@ DAGS = {"dags": [CRM], "total_entries": 1}
 POOLS = {"pools": [{"name": "default_pool"}, {"name": "crm_file"}], "total_entries": 2}
 
 
+def _task(name: str, state: str | None, *, seconds: float | None = None, since: str | None = None) -> dict[str, Any]:
+    attempts = 0 if state is None else 1
+    facts = {"task_id": name, "state": state, "try_number": attempts, "duration": seconds, "start_date": since}
+    return {**facts, "map_index": -1, "rendered_map_index": None}
+
+
 class Api:
     """Answers of Airflow by method and path, and every request that came; a list gives one answer after another."""
 
@@ -41,9 +47,9 @@ class Api:
             "GET /api/v2/dags/crm/dagRuns/manual__1": RUN,
             "GET /api/v2/dags/crm/dagRuns/manual__1/taskInstances": {
                 "task_instances": [
-                    {"task_id": "load", "state": "failed", "try_number": 2, "duration": 1.5, "start_date": "2026"},
-                    {"task_id": "decide", "state": "success", "try_number": 1, "duration": 0.5, "start_date": "2025"},
-                    {"task_id": "check", "state": None, "try_number": 0, "duration": None, "start_date": None},
+                    {**_task("load", "failed", seconds=1.5, since="2026"), "map_index": 1, "rendered_map_index": "crm"},
+                    _task("decide", "success", seconds=0.5, since="2025"),
+                    _task("check", None),
                 ],
                 "total_entries": 3,
             },
@@ -166,10 +172,10 @@ def test_waiting_ends_with_the_run_whatever_airflow_does_meanwhile(
     api.answers[run] = [RUN, (503, {}), {**RUN, "state": "running"}, {**RUN, "state": "success"}]
     assert main(["airflow", "trigger", "crm", "--wait"]) == 0
     assert capsys.readouterr().out == (
-        "task    state    attempts  seconds\n"
-        "decide  success         1      0.5\n"
-        "load    failed          2      1.5\n"
-        "check                   0\n"
+        "task         state    attempts  seconds\n"
+        "decide       success         1      0.5\n"
+        "load of crm  failed          1      1.5\n"
+        "check                        0\n"
         "crm: run manual__1 success\n"
         f"Airflow: {url()}/dags/crm/runs/manual__1\n"
     )
@@ -179,7 +185,7 @@ def test_a_run_that_failed_is_a_failure_and_says_where(api: Api, capsys: pytest.
     api.answers["GET /api/v2/dags/crm/dagRuns/manual__1"] = {**RUN, "state": "failed"}
     assert main(["airflow", "trigger", "crm", "--wait"]) == 1
     assert capsys.readouterr().err == (
-        f"error: pipeline crm: the run failed in load\nSee {url()}/dags/crm/runs/manual__1.\n"
+        f"error: pipeline crm: the run failed in load of crm\nSee {url()}/dags/crm/runs/manual__1.\n"
     )
 
 

@@ -28,8 +28,8 @@ def test_every_pipeline_file_has_a_header_even_a_broken_one(tmp_path: Path) -> N
     folder.mkdir()
     (folder / "b.yaml").write_text("streams: [a\n")
     (folder / "a.yaml").write_text(
-        "description: ' People. '\nschedule: '@hourly'\nsource: {dsn: '${A_DSN}', name: hr}\ntransform: {}\n"
-        "streams: {people: {mode: history}, notes: }\n"
+        "description: ' People. '\nschedule: '@hourly'\nsource: {kind: rest, url: '${A_URL}', name: hr}\n"
+        "transform: {}\nstreams: {people: {mode: history}, notes: }\n"
     )
     (folder / "c.yaml").write_text("schedule: 5\n")
     assert read_headers(tmp_path) == (
@@ -37,14 +37,25 @@ def test_every_pipeline_file_has_a_header_even_a_broken_one(tmp_path: Path) -> N
             "a",
             folder / "a.yaml",
             ("hr",),
+            ("hr__people", "hr__notes"),
             schedule=Schedule(ScheduleKind.CRON, cron="@hourly"),
             description="People.",
             streams=(("people", "history"), ("notes", "mirror")),
             has_transform=True,
         ),
-        Header("b", folder / "b.yaml", ("b",)),
-        Header("c", folder / "c.yaml", ("c",)),
+        Header("b", folder / "b.yaml", ("b",), ("b",)),
+        Header("c", folder / "c.yaml", ("c",), ("c",)),
     )
+
+
+def test_a_source_with_a_log_is_loaded_as_one_and_the_streams_of_others_one_by_one(tmp_path: Path) -> None:
+    found = header(
+        "sources: {office: {kind: postgres}, fx: {kind: rest}, drop: {kind: files}}\n"
+        "streams: {rates: {source: fx}, people: {source: office}, Days: {source: fx}, notes: {source: office},\n"
+        "  prices: {source: drop}}\n",
+        tmp_path,
+    )
+    assert found.groups == ("fx__rates", "office", "fx__days", "drop__prices")
 
 
 def test_everything_that_can_be_said_of_its_dag_is_taken(tmp_path: Path) -> None:
