@@ -6,7 +6,6 @@ Prints one JSON object: what was moved, how long it took, and the peak memory in
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from pipeline.application.groups import stream_groups
 from pipeline.application.session import Session
 from pipeline.domain.events import BatchApplied, CopyFinished, Event, TransformFinished
 from pipeline.domain.stream import BatchLimits, Mode
+from tests.benchmarks.memory import peak_mb
 from tests.support.attached import attached_world
 from tests.support.world import World
 
@@ -116,7 +116,7 @@ def main() -> None:
         result = run(world) if what == "run" else latency(world, rate=int(rest[0]), seconds=float(rest[1]))
     finally:
         world.warehouse.close()
-    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["peak_mb"] = peak_mb()
     print(json.dumps(result))
 
 

@@ -24,6 +24,7 @@ import pyarrow.parquet
 from adapters.sources.files.extractor import FilesExtractor
 from adapters.sources.files.options import source_options
 from pipeline.domain.stream import StreamSpec
+from tests.benchmarks.memory import peak_mb
 from tests.support.attached import environment
 
 ROWS = 1_000_000
@@ -128,7 +129,7 @@ def main() -> None:
         "rows": rows,
         "seconds": seconds,
         "cpu_s": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
     print(json.dumps(figures))
 

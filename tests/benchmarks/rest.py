@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.benchmarks.memory import peak_mb
 from tests.support.attached import environment
 
 if TYPE_CHECKING:
@@ -179,14 +180,7 @@ def main() -> None:
     started = time.perf_counter()
     rows = readings[what](rest[0])
     seconds = time.perf_counter() - started
-    print(json.dumps({"rows": rows, "seconds": seconds, "peak_mb": _peak_mb()}))
-
-
-def _peak_mb() -> float:
-    """The peak of this process alone; what ``getrusage`` tells begins with the parent's."""
-    with open("/proc/self/status") as status:  # noqa: PTH123 - no file of ours
-        [line] = [line for line in status if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1024
+    print(json.dumps({"rows": rows, "seconds": seconds, "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":

@@ -95,14 +95,15 @@ def whole_path(server: EmbeddedPostgres, folder: Path) -> dict[str, Any]:
         drained = time.perf_counter()
         seen = [statement.text for statement in emulator.seen("BENCH")[before:]]
         world.warehouse.close()
-    first, last = seen.index("BEGIN"), seen.index("COMMIT")
+    words = [text.split(maxsplit=1)[0] for text in seen]
+    first, last = words.index("BEGIN"), words.index("COMMIT")
     return {
         "copied_rows": PATH_ROWS,
         "copy_s": round(copied - started, 1),
         "changes": sum(count.changelog_count for count in result.counts.values()),
         "drain_s": round(drained - begun, 1),
         "batches": result.batch_count,
-        "statements_of_a_batch": [text.split(maxsplit=2)[0] for text in seen[first : last + 1]],
+        "statements_of_a_batch": words[first : last + 1],
         "uploaded_files": sum(text.startswith("PUT 'file:///") for text in seen),
     }
 

@@ -7,7 +7,6 @@ Each reading is a process of its own, so that its peak memory is its own; they t
 from __future__ import annotations
 
 import json
-import resource
 import sqlite3
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ from adapters.sources.sql.extractor import SqlExtractor
 from adapters.sources.sql.options import parse_options
 from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.domain.stream import StreamSpec
+from tests.benchmarks.memory import peak_mb
 from tests.support.attached import environment
 from tests.support.sql_world import PostgresOrigin
 
@@ -130,7 +130,7 @@ def main() -> None:
     count = sum(ways[what](url))
     seconds = time.perf_counter() - started
     assert count == ROWS
-    print(json.dumps({"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":

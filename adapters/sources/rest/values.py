@@ -14,6 +14,7 @@ from decimal import Decimal, localcontext
 from operator import itemgetter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from adapters.sources.rest.columns import INSTANT
 from adapters.sources.rest.documents import Record, json_text
@@ -117,11 +118,15 @@ def _plain(values: Sequence[object], column: Column) -> pa.Array:
 
 def _floats(values: Sequence[object], column: Column) -> pa.Array:
     """Floats as near as they come to what was written; whole numbers exactly, which Arrow sees to."""
-    if Decimal in set(map(type, values)):
+    kinds = set(map(type, values))
+    if kinds <= {float, Decimal}:
+        values = list(map(float, values))  # type: ignore[arg-type] # that is what they are
+    elif Decimal in kinds:
         values = [float(value) if isinstance(value, Decimal) else value for value in values]
-        if math.inf in values or -math.inf in values:
-            raise ValueError("a number is too large")
-    return pa.array(values, column.type)
+    array = pa.array(values, column.type)
+    if Decimal in kinds and pc.any(pc.is_inf(array)).as_py():
+        raise ValueError("a number is too large")
+    return array
 
 
 def _parsed(values: Sequence[object], column: Column) -> pa.Array:
