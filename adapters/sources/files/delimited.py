@@ -98,8 +98,11 @@ class _Records:
             if error is not None:
                 raise error
             batch = following
-        if self._bad:
-            yield Block({}, np.empty(0, np.int64), tuple(self._bad))
+        bad = self._bad[:-1] if self._source.breaks_off else self._bad
+        if bad:
+            yield Block({}, np.empty(0, np.int64), tuple(bad))
+        if self._source.error is not None:
+            raise self._source.error
 
     def _reader(self) -> pa.csv.CSVStreamingReader:
         columns = [str(number) for number in range(len(self._names))]
@@ -132,8 +135,9 @@ class _Records:
     def _block(self, batch: pa.RecordBatch, *, is_last: bool) -> Block:
         lines, bad = self._numbered(batch.num_rows)
         arrays = {name: one_array(batch.column(at)) for at, name in enumerate(self._names)}
-        if is_last and batch.num_rows and self._source.is_open_ended and self._is_torn(batch):
-            bad = (*bad, BadLine(int(lines[-1]), "", NOT_CLOSED))
+        if is_last and self._ends_torn(batch):
+            if self._source.error is None:
+                bad = (*bad, BadLine(int(lines[-1]), "", NOT_CLOSED))
             lines = lines[:-1]
             arrays = {name: array.slice(0, len(lines)) for name, array in arrays.items()}
         present = _present(arrays, len(lines))
@@ -153,14 +157,23 @@ class _Records:
         self._next = end
         return np.delete(numbers, [line.line - int(numbers[0]) for line in bad]) if bad else numbers, tuple(bad)
 
-    def _is_torn(self, batch: pa.RecordBatch) -> bool:
-        """Whether the last record is one whose quoted field took in all that follows."""
-        last = [column[-1].as_py() for column in batch.columns]
-        return not self._source.ends_line or any("\n" in value for value in last if value is not None)
+    def _ends_torn(self, batch: pa.RecordBatch) -> bool:
+        """Whether the last record of the file, which the batch ends with, is no whole one: the file breaks off in it,
+        or its quoted field took in all that follows.
+        """
+        source = self._source
+        if not batch.num_rows:
+            return False
+        if source.breaks_off:
+            return not self._bad  # else the last record is among those, since it had too few fields
+        last = [column[-1].as_py() for column in batch.columns] if source.is_open_ended else []
+        return bool(last) and (not source.ends_line or any("\n" in value for value in last if value is not None))
 
 
 class _Watched(io.RawIOBase):
-    """Counts quotes on the way: where their number is odd, one field was perhaps not closed."""
+    """Counts quotes on the way: where their number is odd, one field was perhaps not closed. At an error of reading the
+    text ends, and ``error`` keeps it: Arrow reads ahead, and would give up what it has read before.
+    """
 
     def __init__(self, text: Text, quote: str) -> None:
         super().__init__()
@@ -168,16 +181,28 @@ class _Watched(io.RawIOBase):
         self._quote = quote.encode()
         self._count = 0
         self.ends_line = True
+        self.error: Exception | None = None
 
     @property
     def is_open_ended(self) -> bool:
         return self._count % 2 == 1
 
+    @property
+    def breaks_off(self) -> bool:
+        """Whether reading ended by an error in the middle of a line."""
+        return self.error is not None and not self.ends_line
+
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        data = self._text.read(size)
+        if self.error is not None:
+            return b""
+        try:
+            data = self._text.read(size)
+        except (pa.ArrowException, OSError, EOFError) as error:
+            self.error = error
+            return b""
         if data:
             self.ends_line = data.endswith(b"\n")
             if self._quote:
