@@ -18,6 +18,7 @@ from adapters.clock import SystemClock
 from pipeline.application.session import Session
 from pipeline.application.sync import SyncResult, sync
 from pipeline.application.verify import VerifyResult, verify
+from pipeline.domain.contract import Contract
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.stream import BatchLimits, Mode, PipelineSpec, StreamSpec, SystemSpec
 from pipeline.ports.source import Source
@@ -37,6 +38,7 @@ class FolderRig:
     options: dict[str, object] = attrs.field(factory=dict)
     read: dict[str, object] = attrs.field(factory=dict)
     mode: Mode = Mode.MIRROR
+    contract: Contract = attrs.field(factory=Contract)
     limits: BatchLimits = attrs.field(factory=BatchLimits)
     recorder: Recorder = attrs.field(factory=Recorder)
     _warehouse: Warehouse | None = None
@@ -54,7 +56,9 @@ class FolderRig:
     def spec(self) -> StreamSpec:
         """The stream as configured."""
         read = {"path": "*.csv", "min_age_s": 0.0, **self.read}
-        return StreamSpec(name=STREAM, relation=STREAM, source="drop", mode=self.mode, read=read)
+        return StreamSpec(
+            name=STREAM, relation=STREAM, source="drop", mode=self.mode, read=read, contract=self.contract
+        )
 
     @property
     def warehouse(self) -> Warehouse:

@@ -209,12 +209,10 @@ def _of_bad_lines(bad: Sequence[BadLine], layout: Layout, *, first: int) -> list
 
 
 def _placed(misfit: Misfit, info: FileInfo, lines: np.ndarray) -> Misfit:
-    """The misfit, its texts with the file and line that no column tells."""
-    numbers = lines[misfit.rows.to_numpy(zero_copy_only=False)].tolist()
-    texts = [
-        f"{info.path}, line {number}: {text}" for number, text in zip(numbers, misfit.texts.to_pylist(), strict=True)
-    ]
-    return Misfit(misfit.column, misfit.rows, pa.array(texts, pa.string()), misfit.reason)
+    """The misfit with the file and line that no column tells."""
+    numbers = pa.array(lines[misfit.rows.to_numpy(zero_copy_only=False)]).cast(pa.string())
+    places = pc.binary_join_element_wise(f"{info.path}, line", numbers, " ")
+    return attrs.evolve(misfit, places=places)
 
 
 def _with_last(reads: Iterator[_Read]) -> Iterator[tuple[_Read, bool]]:

@@ -68,6 +68,5 @@ def taken(misfits: tuple[Misfit, ...], mask: np.ndarray) -> tuple[Misfit, ...]:
         rows = misfit.rows.to_numpy(zero_copy_only=False)
         inside = mask[rows]
         if inside.any():
-            texts = misfit.texts.filter(pa.array(inside))
-            kept.append(Misfit(misfit.column, pa.array(places[rows[inside]]), texts, misfit.reason))
+            kept.append(misfit.taken(pa.array(inside), pa.array(places[rows[inside]])))
     return tuple(kept)

@@ -159,7 +159,7 @@ def _placed(values: pa.Array, misfit: Misfit) -> pa.Array:
     rows = misfit.rows.to_numpy(zero_copy_only=False)
     mask = np.zeros(len(values), dtype=bool)
     mask[rows] = True
-    spelt = pc.fill_null(quoted(misfit.texts.cast(TEXT)), "null").take(pa.array(np.argsort(rows, kind="stable")))
+    spelt = pc.fill_null(quoted(misfit.told.cast(TEXT)), "null").take(pa.array(np.argsort(rows, kind="stable")))
     return pc.replace_with_mask(values, pa.array(mask), spelt)
 
 

@@ -10,6 +10,7 @@ from enum import IntEnum
 
 import attrs
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.domain.position import SEQUENCE_TYPE, Position
 from pipeline.domain.schema import StreamSchema
@@ -73,13 +74,25 @@ class Misfit:
     """Values of one column that its type cannot hold (NaN in a decimal, ``infinity`` in a date, 10,000 digits).
 
     ``rows`` are indices into the batch's table, where the data column is null; ``texts`` the values as the source
-    wrote them, for quarantine only; ``reason`` a phrase without values.
+    wrote them, for quarantine only; ``reason`` a phrase without values; ``places`` where the source has each, if no
+    column tells it.
     """
 
     column: str
     rows: pa.Int64Array
     texts: pa.StringArray
     reason: str
+    places: pa.StringArray | None = None
+
+    @property
+    def told(self) -> pa.StringArray:
+        """The values as quarantine shows them, with their places."""
+        return self.texts if self.places is None else pc.binary_join_element_wise(self.places, self.texts, ": ")
+
+    def taken(self, mask: pa.BooleanArray, rows: pa.Int64Array) -> Misfit:
+        """Those of its values that ``mask`` takes, which now stand in ``rows``."""
+        places = None if self.places is None else self.places.filter(mask)
+        return attrs.evolve(self, rows=rows, texts=self.texts.filter(mask), places=places)
 
 
 @attrs.frozen(eq=False)

@@ -171,5 +171,5 @@ def _misfits_of(misfits: tuple[Misfit, ...], rows: np.ndarray) -> tuple[Misfit, 
         found = np.isin(places, rows)
         if found.any():
             numbers = pa.array(np.searchsorted(rows, places[found]), pa.int64())
-            kept.append(attrs.evolve(misfit, rows=numbers, texts=misfit.texts.filter(pa.array(found))))
+            kept.append(misfit.taken(pa.array(found), numbers))
     return tuple(kept)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.domain.contract import Contract, OnMisfit
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import ConfigError, SourceRejected
 from pipeline.domain.stream import Mode
@@ -131,6 +132,17 @@ def test_bad_rows_tell_their_place_where_no_column_does(rig: FolderRig, left_out
     assert '"price":"a.csv, line 3: cheap"' in told["misfit(price): value that the column's type cannot hold"]
     assert '"id":"a.csv, line 4: "' in told["misfit(id): no value in a column of the key"]
     assert '"id":"a.csv, line 5: 4"' in told["misfit(id): wrong number of fields"]
+
+
+def test_a_row_with_a_bad_value_does_not_change_by_standing_elsewhere(rig: FolderRig) -> None:
+    rig.contract = Contract(on_misfit=OnMisfit.NULL)
+    rig.put("a.csv", "id,price\n1,cheap\n")
+    columns = {"id": "int", "price": "float"}
+    rig.read = {"key": ["id"], "columns": columns, "file_column": None, "line_column": None, "removed": "delete"}
+    rig.run()
+    rig.put("a.csv", "id,price\n2,5\n1,cheap\n")
+    assert rig.changed().changelog_count == 1
+    assert rig.rows("id", "price") == [(1, None), (2, 5.0)]
 
 
 def test_lines_that_were_mended_leave_quarantine(rig: FolderRig) -> None:
