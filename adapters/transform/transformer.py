@@ -45,13 +45,16 @@ class DbtTransformer:
         except OSError:
             return
 
-    def build(self, tables: Collection[str] | None = None, *, full_refresh: bool = False) -> TransformResult:
+    def build(
+        self, tables: Collection[str] | None = None, *, absent: Collection[str] = (), full_refresh: bool = False
+    ) -> TransformResult:
         """See ``Transformer.build``. Raises ``WarehouseUnreachable`` if another process keeps the file locked."""
         self._check()
         started = time.monotonic()
         if tables is not None and not tables:
             return TransformResult(nodes=(), seconds=0.0)
-        arguments = selection.arguments(tables, self._options.select) + (["--full-refresh"] if full_refresh else [])
+        arguments = selection.arguments(tables, self._options.select, absent=absent)
+        arguments += ["--full-refresh"] if full_refresh else []
         worker = self._running()
         try:
             request = worker.send({"do": "build", "arguments": arguments})

@@ -52,16 +52,20 @@ class PatientStop(threading.Event):
 
 @attrs.define
 class RecordingTransformer:
-    """Keeps what it was asked to build; ``failing`` makes a model fail."""
+    """Keeps what it was asked to build, and what was last said to be absent; ``failing`` makes a model fail."""
 
     builds: list[list[str] | None] = attrs.field(factory=list)
+    absent: list[str] = attrs.field(factory=list)
     failing: bool = False
     closed: int = 0
 
     def warm(self) -> None:
         """Nothing to warm."""
 
-    def build(self, tables: Collection[str] | None = None, *, full_refresh: bool = False) -> TransformResult:
+    def build(
+        self, tables: Collection[str] | None = None, *, absent: Collection[str] = (), full_refresh: bool = False
+    ) -> TransformResult:
+        self.absent = list(absent)
         self.builds.append(None if tables is None else list(tables))
         status = "error" if self.failing else "success"
         return TransformResult((NodeResult("fct_orders", "model", status, 0.1),), 0.1)

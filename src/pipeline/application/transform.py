@@ -52,17 +52,15 @@ def pending_transform(sessions: Sequence[Session]) -> Pending | None:
     changed = _changed(sessions)  # after the loads were read: what comes in between is built now and is pending again
     if not changed or not loads:
         return None
-    is_first = any(session.warehouse.transformed(session.group) < 0 for session in sessions)
-    # Before every group has been loaded once, models behind those that were not could only fail.
-    is_complete = len(loads) == len(sessions)
-    return Pending(None if is_first and is_complete else tuple(sorted(changed)), loads)
+    is_first = any(session.warehouse.transformed(session.group) < 0 for session in sessions if session.group in loads)
+    return Pending(None if is_first else tuple(sorted(changed)), loads)
 
 
 def build(
     sessions: Sequence[Session], pending: Pending, *, full_refresh: bool = False, settles: bool = True
 ) -> TransformResult:
-    """Build and test what is pending. ``settles``: if all of it is good, it is not pending any more; where it is built
-    in parts, that is for the last of them.
+    """Build and test what is pending; what is behind a stream that was never copied waits for it. ``settles``: if all
+    is good, it is not pending any more; where it is built in parts, that is for the last of them.
     """
     session = sessions[0]
     if session.transformer is None:
@@ -74,7 +72,7 @@ def build(
     specs = [spec for each in sessions for spec in each.specs()]
     wanted = pending.streams
     tables = None if wanted is None else sorted(spec.table for spec in specs if spec.name in wanted)
-    result = session.transformer.build(tables, full_refresh=full_refresh)
+    result = session.transformer.build(tables, absent=_absent(sessions), full_refresh=full_refresh)
     if settles and not result.failed:
         for group, load in pending.loads.items():
             session.warehouse.set_transformed(group, load)
@@ -95,6 +93,17 @@ def _changed(sessions: Sequence[Session]) -> frozenset[str]:
         since = session.warehouse.transformed(session.group)
         changed |= session.warehouse.changed_since(session.group, since) & frozenset(session.pipeline.streams)
     return changed
+
+
+def _absent(sessions: Sequence[Session]) -> tuple[str, ...]:
+    """The staging tables that are not there, or empty, since their streams were never copied."""
+    return tuple(
+        spec.table
+        for session in sessions
+        for known in [session.warehouse.states(session.group)]
+        for spec in session.specs()
+        if spec.name not in known
+    )
 
 
 def _report(session: Session, result: TransformResult) -> None:

@@ -42,8 +42,11 @@ class Transformer(Protocol):
         """Pay start-up costs now, in the background, so that the next ``build`` is quick. Never raises."""
         ...
 
-    def build(self, tables: Collection[str] | None = None, *, full_refresh: bool = False) -> TransformResult:
-        """Build and test everything downstream of these staging tables (None: everything selected by the pipeline).
+    def build(
+        self, tables: Collection[str] | None = None, *, absent: Collection[str] = (), full_refresh: bool = False
+    ) -> TransformResult:
+        """Build and test everything downstream of these staging tables (None: everything selected by the pipeline), but
+        nothing that is downstream of the ``absent`` ones.
 
         On return every mart is either built and tested or as it was before. Failing models or tests are in the
         result, not raised. Raises ``TransformFailed`` when the tool itself could not run (project, profile or

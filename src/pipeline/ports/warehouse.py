@@ -109,10 +109,10 @@ class Warehouse(Protocol):
     is open), so that dbt and readers get in between.
 
     One thread loads a group; threads that load other groups may work at the same time, or wait for each other. Another
-    one may meanwhile build marts: ``checkpoint``, ``changed_since``, ``transformed`` and ``set_transformed`` may be
-    called there at any time. They tell what is committed, or wait for an open load to end; they are no part of it,
-    neither its commit nor its failure changes what they did, and they do not change what the loading threads go on
-    from.
+    one may meanwhile build marts: ``checkpoint``, ``states``, ``changed_since``, ``transformed`` and
+    ``set_transformed`` may be called there at any time. They tell what is committed, or wait for an open load to end;
+    they are no part of it, neither its commit nor its failure changes what they did, and they do not change what the
+    loading threads go on from.
 
     All methods may raise ``WarehouseUnreachable`` (retry helps) and ``WarehouseError``. After any error the
     transaction is rolled back.

@@ -20,7 +20,7 @@ from pipeline.application.groups import (
 )
 from pipeline.application.session import Session
 from pipeline.application.sync import sync
-from pipeline.application.transform import build, pending_transform
+from pipeline.application.transform import pending_transform, transform, transform_changed
 from pipeline.domain.change import Operation
 from pipeline.domain.errors import ConfigError, SourceRejected, SourceUnreachable
 from pipeline.domain.stream import StreamSpec, SystemSpec
@@ -107,19 +107,30 @@ def test_a_group_that_fails_stops_no_other_and_is_told_in_the_end() -> None:
     assert fleet.counts() == {"orders": 1, "rates": 1}
 
 
-def test_until_every_group_was_loaded_once_only_what_is_behind_the_others_is_built() -> None:
+def test_what_is_behind_a_group_that_was_never_loaded_waits_for_it_and_the_rest_is_settled() -> None:
     fleet = Fleet()
+    transformer = fleet.rig.transformer
+    assert transformer is not None
     fleet.commit(1)
     first, second = fleet.sessions()
     sync(first)
-    pending = pending_transform((first, second))
-    assert pending is not None
-    assert pending.streams == ("orders",)
-    build((first, second), pending)
+    transform_changed((first, second))
+    assert (transformer.builds, transformer.absent) == ([None], ["fx__rates"])
+    assert pending_transform((first, second)) is None
     sync(second)
-    complete = pending_transform((first, second))
-    assert complete is not None
-    assert complete.streams is None
+    transform_changed((first, second))
+    assert (transformer.builds, transformer.absent) == ([None, None], [])
+
+
+def test_what_is_behind_a_stream_that_was_never_copied_waits_for_it() -> None:
+    fleet = Fleet()
+    transformer = fleet.rig.transformer
+    assert transformer is not None
+    sync_groups(fleet.sessions())
+    assert transformer.absent == []
+    fleet.rig.stream("items")
+    transform(fleet.sessions())
+    assert transformer.absent == ["shop__items"]
 
 
 def test_of_several_failures_the_gravest_is_raised_and_names_the_others() -> None:

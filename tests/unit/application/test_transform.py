@@ -32,13 +32,13 @@ class Failing(RecordingTransformer):
         self.was_asked = threading.Event()
         self.was_asked_again = threading.Event()
 
-    def build(self, tables=None, *, full_refresh: bool = False) -> TransformResult:
+    def build(self, tables=None, *, absent=(), full_refresh: bool = False) -> TransformResult:
         error, self.error = self.error, None
         if error is not None:
             self.was_asked.set()
             raise error
         self.was_asked_again.set()
-        return super().build(tables, full_refresh=full_refresh)
+        return super().build(tables, absent=absent, full_refresh=full_refresh)
 
 
 @pytest.mark.parametrize("error", [WarehouseUnreachable("held", where="file"), ValueError("canary")])

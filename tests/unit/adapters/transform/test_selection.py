@@ -21,3 +21,13 @@ def test_tables_are_met_with_each_part_of_the_selection() -> None:
         "source:*.shop__b+,tag:x",
         "source:*.shop__b+,tag:y",
     ]
+
+
+def test_what_is_behind_absent_tables_is_left_out() -> None:
+    left_out = ["--exclude", "source:*.fx__a+", "source:*.fx__b+"]
+    assert arguments(None, (), absent=("fx__b", "fx__a")) == left_out
+    assert arguments({"shop__a"}, ("tag:x",), absent=("fx__a", "fx__b")) == [
+        "--select",
+        "source:*.shop__a+,tag:x",
+        *left_out,
+    ]
