@@ -27,8 +27,6 @@ ALL_LOADED = "all_loaded"
 #: Tasks that leave the warehouse alone, and so do not wait for a slot of its pool.
 _ELSEWHERE = {CHECK, PUBLISH}
 _ASKS_AGAIN = 5
-#: How many groups of a run are loaded at a time, as by the command line (``AT_ONCE`` of ``application.groups``).
-_AT_ONCE = 4
 
 
 def build_tasks(header: Header) -> tuple[str, ...]:
@@ -102,7 +100,7 @@ class _Tasks:
             python_callable=perform,
             op_args=self._arguments(LOAD),
             map_index_template="{{ task.op_kwargs['group'] }}",
-            max_active_tis_per_dagrun=_AT_ONCE,
+            max_active_tis_per_dagrun=self.header.at_once,
             outlets=self.aliases(STAGING),
             **self._pooled,
             **options,

@@ -21,6 +21,13 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: ``verify`` of a file: every run compares one stream, the next one each time.
 ROTATE = "rotate"
 
+#: How many groups of a run are loaded at a time, as by the command line (``AT_ONCE`` of ``application.groups``).
+AT_ONCE = 4
+
+#: Warehouses that several processes can have open. The others are files that one of them holds, where a copy that takes
+#: long would fail whatever waits for it.
+_SHARED = {"snowflake"}
+
 #: The params of a run that name the window of a backfill.
 WINDOW = ("window_from", "window_to")
 
@@ -56,7 +63,9 @@ class Orchestration:
 
 @attrs.frozen
 class Header:
-    """``streams`` are names and modes in order of the file; ``sources`` and ``groups`` are names too."""
+    """``streams`` are names and modes in order of the file; ``sources`` and ``groups`` are names too. ``at_once`` is
+    how many groups of a run may be loaded at a time.
+    """
 
     name: str
     path: Path
@@ -66,6 +75,7 @@ class Header:
     description: str = ""
     streams: tuple[tuple[str, str], ...] = ()
     has_transform: bool = False
+    at_once: int = 1
     orchestration: Orchestration = attrs.field(factory=Orchestration)
 
 
@@ -96,6 +106,7 @@ def read_header(path: Path) -> Header:
             for stream, entry in _mapping(sections.get("streams")).items()
         ),
         has_transform="transform" in sections,
+        at_once=AT_ONCE if _mapping(sections.get("warehouse")).get("kind") in _SHARED else 1,
         orchestration=_orchestration(_mapping(sections.get("airflow")), _mapping(sections.get("streams"))),
     )
 

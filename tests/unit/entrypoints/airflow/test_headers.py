@@ -11,8 +11,9 @@ import pytest
 
 from entrypoints.airflow.factory import documentation
 from entrypoints.airflow.graph import build_tasks
-from entrypoints.airflow.header import Header, Orchestration, read_header, read_headers
+from entrypoints.airflow.header import AT_ONCE, Header, Orchestration, read_header, read_headers
 from entrypoints.schedule import Schedule, ScheduleKind
+from pipeline.application import groups
 
 ROOT = Path(__file__).parents[4]
 
@@ -46,6 +47,12 @@ def test_every_pipeline_file_has_a_header_even_a_broken_one(tmp_path: Path) -> N
         Header("b", folder / "b.yaml", ("b",), ("b",)),
         Header("c", folder / "c.yaml", ("c",), ("c",)),
     )
+
+
+def test_groups_are_loaded_side_by_side_where_several_processes_can_have_the_warehouse_open(tmp_path: Path) -> None:
+    assert AT_ONCE == groups.AT_ONCE
+    assert header("warehouse: {kind: snowflake}\n", tmp_path).at_once == AT_ONCE
+    assert header("warehouse: {kind: duckdb}\n", tmp_path).at_once == header("", tmp_path).at_once == 1
 
 
 def test_a_source_with_a_log_is_loaded_as_one_and_the_streams_of_others_one_by_one(tmp_path: Path) -> None:
