@@ -22,12 +22,17 @@ from pipeline.domain.errors import ConfigError, WarehouseError, WarehouseUnreach
 POLL_S = 0.02
 
 #: Between loads that follow each other the file stays open for so long, since opening it costs as much as a small load;
-#: but not longer than ``TURN_S`` in one go, and then others get ``GAP_S`` to take it. Where loads of several groups
-#: overlap, new ones wait ``YIELD_S`` at most for those under way, so that a turn comes to an end.
+#: but not longer than ``TURN_S`` in one go, and then others get ``GAP_S`` to take it.
 LINGER_S = 0.1
 TURN_S = 1.0
 GAP_S = 0.03
+
+#: Where loads of several groups overlap, new ones wait for those under way once a turn is over, so that it comes to an
+#: end: for ``YIELD_S`` at first, twice as long each time that was not enough. The next turn is ``YIELD_SHARE`` times as
+#: long as the wait, so that a copy that takes an hour does not hold up the others much.
 YIELD_S = 0.2
+LONGEST_YIELD_S = 10.0
+YIELD_SHARE = 5
 
 #: DuckDB has one class for every trouble with files; only its text tells a lock from a full disk.
 _LOCKED = "Could not set lock on file"
@@ -57,6 +62,7 @@ class Database:
         self._is_read_only = False
         self._holder_count = 0
         self._opened_at = 0.0
+        self._turn_s, self._yield_s = TURN_S, YIELD_S
         self._closed_at = 0.0
         self._linger: threading.Timer | None = None
 
@@ -136,7 +142,7 @@ class Database:
         with self._turn:
             self._holder_count -= 1
             if self._holder_count == 0 and self._connection is not None:
-                if not lingering or self._is_read_only or self._is_turn_over():
+                if not lingering or self._is_read_only or time.monotonic() - self._opened_at >= TURN_S:
                     self._close()
                 else:
                     self._linger = threading.Timer(LINGER_S, self._end_linger)
@@ -145,14 +151,16 @@ class Database:
             self._turn.notify_all()
 
     def _is_turn_over(self) -> bool:
-        return time.monotonic() - self._opened_at >= TURN_S
+        return time.monotonic() - self._opened_at >= self._turn_s
 
     def _end_turn(self) -> None:
         """Once the turn is over, wait for those who hold the file to leave it; where they take long, begin another."""
-        if self._holder_count and not self._is_read_only and self._is_turn_over():
-            self._turn.wait_for(lambda: not (self._holder_count and self._is_turn_over()), timeout=YIELD_S)
-            if self._holder_count:
-                self._opened_at = time.monotonic()
+        if not self._holder_count or self._is_read_only or not self._is_turn_over():
+            return
+        if not self._turn.wait_for(lambda: not (self._holder_count and self._is_turn_over()), timeout=self._yield_s):
+            self._opened_at = time.monotonic()
+            self._yield_s = min(2 * self._yield_s, LONGEST_YIELD_S)
+            self._turn_s = YIELD_SHARE * self._yield_s
 
     def _stop_lingering(self) -> None:
         if self._linger is not None:
@@ -169,6 +177,7 @@ class Database:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             self._closed_at = time.monotonic()
+            self._turn_s, self._yield_s = TURN_S, YIELD_S
             connection.close()
 
     def _give_way(self) -> None:
