@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.application.session import Stop
@@ -45,14 +46,16 @@ def work_side_by_side(tasks: Mapping[str, Callable[[], None]], *, stop: Stop, at
 
 
 def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
-    """Run the threads, which are daemons: where this one is to end at once, it waits ``LEAVE_S`` for each, no more."""
-    for thread in threads:
-        thread.start()
+    """Run the threads, which are daemons: where this one is to end at once, it waits ``LEAVE_S`` for them, no more."""
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             thread.join()
     except BaseException:
         stop.set()
+        deadline = time.monotonic() + LEAVE_S
         for thread in threads:
-            thread.join(LEAVE_S)
+            if thread.is_alive():
+                thread.join(max(deadline - time.monotonic(), 0.0))
         raise

@@ -159,7 +159,7 @@ def _moved(
 ) -> SyncResult:
     """Move each group, build the marts behind what was moved, then say what failed."""
     started = sessions[0].clock.monotonic()
-    results, failures = _tried(groups, work)
+    results, failures = _tried(groups, work, tells=True)
     transformed = None
     if with_transform and sessions[0].transformer is not None and not sessions[0].stop.is_set() and results:
         transformed = transform_changed(sessions)
@@ -169,17 +169,20 @@ def _moved(
 
 
 def _each(groups: Sequence[Chosen], work: Callable[[Session, tuple[str, ...] | None], Result]) -> list[Result]:
-    results, failures = _tried(groups, work)
+    results, failures = _tried(groups, work, tells=False)
     _raise(failures)
     return results
 
 
 def _tried(
-    groups: Sequence[Chosen], work: Callable[[Session, tuple[str, ...] | None], Result]
+    groups: Sequence[Chosen], work: Callable[[Session, tuple[str, ...] | None], Result], *, tells: bool
 ) -> tuple[list[Result], list[PipelineError]]:
     """Work on the groups side by side; results and failures in the order of the groups. Once a stop is asked for, no
-    more are begun, but for the first, which tells that it was stopped.
+    more are begun, but for the first, which tells that it was stopped. ``tells``: people are told of a group that fails
+    as soon as it does, since others may go on for long; but not of what a stop brought about.
     """
+    if not groups:
+        return [], []
     results: dict[str, Result] = {}
     failures: dict[str, PipelineError] = {}
 
@@ -190,7 +193,7 @@ def _tried(
             results[session.group] = work(session, names)
         except PipelineError as error:
             failures[session.group] = error
-            if len(groups) > 1:
+            if tells and len(groups) > 1 and not session.stop.is_set():
                 session.notifier.notify(Finding.of(error, "group"), pipeline=session.pipeline.name)
 
     tasks = {session.group: partial(attempt, session, names) for session, names in groups}
