@@ -32,7 +32,7 @@ GAP_S = 0.03
 #: long as the wait, so that a copy that takes an hour does not hold up the others much.
 YIELD_S = 0.2
 LONGEST_YIELD_S = 10.0
-YIELD_SHARE = 5
+YIELD_SHARE = 3
 
 #: DuckDB has one class for every trouble with files; only its text tells a lock from a full disk.
 _LOCKED = "Could not set lock on file"
