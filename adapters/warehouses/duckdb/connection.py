@@ -30,7 +30,7 @@ GAP_S = 0.03
 #: Where loads of several groups overlap, new ones wait for those under way once a turn is over, so that it comes to an
 #: end: for ``YIELD_S`` at first, twice as long each time that was not enough. The next turn is ``YIELD_SHARE`` times as
 #: long as the wait, so that a copy that takes an hour does not hold up the others much.
-YIELD_S = 0.2
+YIELD_S = 1.0
 LONGEST_YIELD_S = 10.0
 YIELD_SHARE = 3
 
