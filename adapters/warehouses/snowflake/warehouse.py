@@ -5,6 +5,7 @@ The SQL is in ``sql``, ``modes`` and ``control``, a load's transaction in ``load
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -57,6 +58,9 @@ class SnowflakeWarehouse:
         self._options = options
         self._sessions = Sessions(options, pipeline=pipeline)
         self._ledger = Ledger(self._sessions)
+        #: Held by whoever makes tables: groups that begin side by side need the same ones, and the service may refuse
+        #: the second of two that make one at the same moment.
+        self._making = threading.RLock()
 
     @property
     def name(self) -> str:
@@ -70,7 +74,8 @@ class SnowflakeWarehouse:
 
     def setup(self, group: str) -> None:
         """Create what is missing; undo migrations that were never recorded; sweep what was left in stage and disk."""
-        self._sessions.call(control.create_missing)
+        with self._making:
+            self._sessions.call(control.create_missing)
         present = self._ledger.read(group)
         if present is not None:
             states = self.states(group)  # neither step changes what is recorded
@@ -104,7 +109,8 @@ class SnowflakeWarehouse:
 
     def begin(self, checkpoint: Checkpoint) -> None:
         """Make the group's table with the first checkpoint."""
-        self._ledger.begin(checkpoint)
+        with self._making:
+            self._ledger.begin(checkpoint)
 
     def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint's row by one of a later epoch, which makes an idle comment of the old one void."""
@@ -113,8 +119,9 @@ class SnowflakeWarehouse:
 
     def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
         """Create or alter tables step by step."""
-        present = self._undo_unrecorded(previous)
-        self._maker().migrate(migrations)
+        with self._making:
+            present = self._undo_unrecorded(previous)
+            self._maker().migrate(migrations)
         return present
 
     def widens(self, before: pa.DataType, after: pa.DataType) -> bool:

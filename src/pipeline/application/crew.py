@@ -40,13 +40,15 @@ def work_side_by_side(tasks: Mapping[str, Callable[[], None]], *, stop: Stop, at
                 defects.append(error)
                 stop.set()
 
-    _join([threading.Thread(target=work, daemon=True) for _ in range(min(at_most or len(tasks), len(tasks)))], stop)
+    _join([threading.Thread(target=work) for _ in range(min(at_most or len(tasks), len(tasks)))], stop)
     if defects:
         raise defects[0]
 
 
 def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
-    """Run the threads, which are daemons: where this one is to end at once, it waits ``LEAVE_S`` for them, no more."""
+    """Run the threads; where this one is to end at once, it waits ``LEAVE_S`` for them: what it closes then ends those
+    that are left. They are no daemons, which would be cut off in the midst of a library's work when the process ends.
+    """
     try:
         for thread in threads:
             thread.start()
