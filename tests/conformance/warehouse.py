@@ -7,6 +7,7 @@ quarantine and comparing in ``warehouse_rows``.
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -108,6 +109,22 @@ class WarehouseConformance(WarehouseSuite):
             assert warehouse.checkpoint(group) == end
             assert warehouse.current(target).num_rows == 5
             assert plain_bookmarks(warehouse.bookmarks(group, group)) == {"number": "4"}
+
+    def test_groups_begin_side_by_side(self, harness: WarehouseHarness) -> None:
+        made = harness.open()
+        groups = [attrs.evolve(FIRST, group=f"group{number}") for number in range(4)]
+        together = threading.Barrier(len(groups), timeout=60)
+
+        def begin(first: Checkpoint) -> None:
+            together.wait()
+            made.setup(first.group)
+            made.begin(first)
+            create(made, attrs.evolve(target_for(), stream=first.group, table=f"shop__{first.group}"), first)
+
+        with ThreadPoolExecutor(len(groups)) as pool:
+            list(pool.map(begin, groups))
+        assert [made.checkpoint(first.group) for first in groups] == groups
+        made.close()
 
     def test_setup_twice_leaves_what_once_leaves(self, warehouse: Warehouse) -> None:
         target = create(warehouse, target_for())

@@ -58,9 +58,9 @@ class SnowflakeWarehouse:
         self._options = options
         self._sessions = Sessions(options, pipeline=pipeline)
         self._ledger = Ledger(self._sessions)
-        #: Held by whoever makes tables: groups that begin side by side need the same ones, and the service may refuse
-        #: the second of two that make one at the same moment.
-        self._making = threading.RLock()
+        #: Held while what all groups share is made: of two that begin side by side and make one table at the same
+        #: moment, the service may refuse the second.
+        self._making = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -109,8 +109,7 @@ class SnowflakeWarehouse:
 
     def begin(self, checkpoint: Checkpoint) -> None:
         """Make the group's table with the first checkpoint."""
-        with self._making:
-            self._ledger.begin(checkpoint)
+        self._ledger.begin(checkpoint)
 
     def reset(self, previous: Checkpoint, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint's row by one of a later epoch, which makes an idle comment of the old one void."""
@@ -119,9 +118,8 @@ class SnowflakeWarehouse:
 
     def migrate(self, previous: Checkpoint, migrations: Iterable[Migration]) -> Checkpoint:
         """Create or alter tables step by step."""
-        with self._making:
-            present = self._undo_unrecorded(previous)
-            self._maker().migrate(migrations)
+        present = self._undo_unrecorded(previous)
+        self._maker().migrate(migrations)
         return present
 
     def widens(self, before: pa.DataType, after: pa.DataType) -> bool:
