@@ -5,7 +5,7 @@ What is done with one group is told in the use case of the same name; ``Session`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import TypeVar
@@ -23,6 +23,7 @@ from pipeline.application.stream import follow
 from pipeline.application.sync import SyncResult, sync
 from pipeline.application.transform import MartRefresher, transform_changed
 from pipeline.application.verify import VerifyResult, verify
+from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.counts import StreamCounts, add_counts
 from pipeline.domain.errors import ErrorKind, PipelineError
 from pipeline.domain.finding import Finding
@@ -94,7 +95,7 @@ def plan_groups(sessions: Sequence[Session]) -> PlanResult:
         findings=tuple(dict.fromkeys(finding for result in results for finding in result.findings)),
         checkpoint=None,
         log=None,
-        checkpoints={group: at for result in results for group, at in result.checkpoints.items()},
+        checkpoints=_checkpoints(results),
     )
 
 
@@ -115,7 +116,7 @@ def status_groups(sessions: Sequence[Session], *, load_limit: int = 10) -> Statu
     return attrs.evolve(
         results[0],
         checkpoint=None,
-        checkpoints={group: at for result in results for group, at in result.checkpoints.items()},
+        checkpoints=_checkpoints(results),
         streams=tuple(stream for result in results for stream in result.streams),
         loads=tuple(sorted(loads, key=lambda load: str(load["at"]), reverse=True)[:load_limit]),
     )
@@ -219,15 +220,19 @@ def _raise(failures: Sequence[PipelineError]) -> None:
 def _merged(results: Sequence[SyncResult]) -> SyncResult:
     if len(results) == 1:
         return results[0]
-    whole = SyncResult(checkpoint=None, counts={}, batch_count=0, transaction_count=0, seconds=0.0)
+    counts: dict[str, StreamCounts] = {}
     for result in results:
-        add_counts(whole.counts, result.counts)
-        whole = attrs.evolve(
-            whole,
-            checkpoints={**whole.checkpoints, **result.checkpoints},
-            batch_count=whole.batch_count + result.batch_count,
-            transaction_count=whole.transaction_count + result.transaction_count,
-            seconds=max(whole.seconds, result.seconds),
-            stopped=whole.stopped or result.stopped,
-        )
-    return whole
+        add_counts(counts, result.counts)
+    return SyncResult(
+        checkpoint=None,
+        counts=counts,
+        batch_count=sum(result.batch_count for result in results),
+        transaction_count=sum(result.transaction_count for result in results),
+        seconds=max((result.seconds for result in results), default=0.0),
+        stopped=any(result.stopped for result in results),
+        checkpoints=_checkpoints(results),
+    )
+
+
+def _checkpoints(results: Iterable[PlanResult | StatusResult | SyncResult]) -> dict[str, Checkpoint]:
+    return {group: at for result in results for group, at in result.checkpoints.items()}

@@ -33,7 +33,7 @@ def transform(
     """Build and test what is downstream of ``streams`` (None: everything the pipeline selects)."""
     chosen(sessions, streams)
     loads = _loads(sessions)
-    is_complete = streams is None or _changed(sessions) <= set(streams)
+    is_complete = streams is None or _changed(sessions, _transformed(sessions)) <= set(streams)
     pending = Pending(None if streams is None else tuple(streams), loads)
     return build(sessions, pending, full_refresh=full_refresh, settles=is_complete)
 
@@ -48,11 +48,12 @@ def transform_changed(sessions: Sequence[Session]) -> TransformResult | None:
 
 def pending_transform(sessions: Sequence[Session]) -> Pending | None:
     """What has changed since marts were last built, whoever loaded it; None if nothing has (P12)."""
-    loads = _loads(sessions)
-    changed = _changed(sessions)  # after the loads were read: what comes in between is built now and is pending again
+    loads, transformed = _loads(sessions), _transformed(sessions)
+    # After the loads were read: what comes in between is built now and is pending again.
+    changed = _changed(sessions, transformed)
     if not changed or not loads:
         return None
-    is_first = any(session.warehouse.transformed(session.group) < 0 for session in sessions if session.group in loads)
+    is_first = any(transformed[group] < 0 for group in loads)
     return Pending(None if is_first else tuple(sorted(changed)), loads)
 
 
@@ -86,12 +87,17 @@ def _loads(sessions: Sequence[Session]) -> dict[str, int]:
     return {group: checkpoint.load for group, checkpoint in found.items() if checkpoint is not None}
 
 
-def _changed(sessions: Sequence[Session]) -> frozenset[str]:
-    """The streams that marts have not been built from since they changed."""
+def _transformed(sessions: Sequence[Session]) -> dict[str, int]:
+    """The load of each group that marts were last built up to, -1 if never."""
+    return {session.group: session.warehouse.transformed(session.group) for session in sessions}
+
+
+def _changed(sessions: Sequence[Session], since: Mapping[str, int]) -> frozenset[str]:
+    """The streams that loads after ``since`` changed."""
     changed: frozenset[str] = frozenset()
     for session in sessions:
-        since = session.warehouse.transformed(session.group)
-        changed |= session.warehouse.changed_since(session.group, since) & frozenset(session.pipeline.streams)
+        found = session.warehouse.changed_since(session.group, since[session.group])
+        changed |= found & frozenset(session.pipeline.streams)
     return changed
 
 
