@@ -15,6 +15,7 @@ def test_tasks_wait_for_each_other_only_where_they_have_to() -> None:
 
     def task() -> None:
         together.wait()
+        assert not threading.current_thread().daemon, "it would be cut off when the process ends"
         names.add(threading.current_thread().name)
 
     work_side_by_side(dict.fromkeys(("a", "b", "c"), task), stop=threading.Event())

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from adapters.warehouses.duckdb import build
+from adapters.warehouses.duckdb import build, connection
 from adapters.warehouses.duckdb.connection import Database
 from adapters.warehouses.duckdb.warehouse import DuckDBWarehouse
 from pipeline.domain.change import change_schema
@@ -367,6 +367,21 @@ def test_a_load_that_takes_long_keeps_no_load_of_another_group_waiting(warehouse
 def test_others_get_the_file_between_loads_that_follow_each_other_at_once(
     tmp_path: Path, groups: tuple[str, ...]
 ) -> None:
+    _let_others_in(tmp_path, groups, load_s=0.05)
+
+
+def test_others_get_the_file_though_loads_take_longer_than_new_ones_wait_for_them_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "TURN_S", 0.2)
+    monkeypatch.setattr(connection, "YIELD_S", 0.1)
+    _let_others_in(tmp_path, ("shop", "fx"), load_s=1.0)
+
+
+def _let_others_in(tmp_path: Path, groups: tuple[str, ...], *, load_s: float) -> None:
+    """Load until another process has had the file, which it tries to get some ten seconds long; each group begins while
+    the one before is half through a load.
+    """
     path = tmp_path / "warehouse.duckdb"
     warehouse = build("w", {"path": str(path)})
     warehouse.setup("shop")
@@ -384,11 +399,12 @@ sys.exit(1)
 
     def fill(group: str) -> None:
         checkpoint = attrs.evolve(BEGUN, group=group)
+        time.sleep(groups.index(group) * load_s / 2)
         warehouse.begin(checkpoint)
         while other.poll() is None:
             after = checkpoint.next(checkpoint.position, at=AT)
             with warehouse.load(checkpoint, after) as opened:
-                time.sleep(0.05)
+                time.sleep(load_s)
                 opened.commit({})
             checkpoint = after
 
