@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,20 @@ import pyarrow as pa
 
 import adapters.sources.files
 import adapters.warehouses.duckdb
-from adapters.clock import SystemClock
 from pipeline.application.session import Session
-from pipeline.application.sync import SyncResult, sync
-from pipeline.application.verify import VerifyResult, verify
 from pipeline.domain.contract import Contract
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.stream import BatchLimits, Mode, PipelineSpec, StreamSpec, SystemSpec
+from pipeline.domain.stream import BatchLimits, Mode, StreamSpec
 from pipeline.ports.source import Source
-from pipeline.ports.warehouse import Warehouse, target_of
+from pipeline.ports.warehouse import Warehouse
+from tests.support.one_stream import OneStream, session_of
 from tests.support.world import Recorder
 
 STREAM = "prices"
-GROUP = "drop__prices"
 
 
 @attrs.define
-class FolderRig:
+class FolderRig(OneStream):
     """One stream of files below ``url``; ``session()`` wires everything anew, as a new process would."""
 
     folder: Path
@@ -83,69 +79,40 @@ class FolderRig:
 
     def session(self, *, warehouse: Warehouse | None = None) -> Session:
         """A new session."""
-        spec = PipelineSpec(
-            name="drop",
-            source=SystemSpec("files", "drop"),
-            warehouse=SystemSpec("duckdb", "warehouse"),
-            streams={STREAM: self.spec},
+        return session_of(
+            self.source(),
+            warehouse or self.warehouse,
+            self.spec,
             limits=self.limits,
-            group=GROUP,
-        )
-        return Session(
-            pipeline=spec,
-            source=self.source(),
-            warehouse=warehouse or self.warehouse,
-            clock=SystemClock(),
-            metrics=self.recorder,
-            notifier=self.recorder,
-            transformer=None,
+            recorder=self.recorder,
             stop=threading.Event(),
         )
-
-    def run(self, *, warehouse: Warehouse | None = None, resync: Iterable[str] = ()) -> SyncResult:
-        """One bounded run."""
-        session = self.session(warehouse=warehouse)
-        try:
-            return sync(session, resync=list(resync))
-        finally:
-            session.source.close()
 
     def changed(self) -> StreamCounts:
         """What a bounded run loads, beyond a first copy."""
         return self.run().counts.get(STREAM, StreamCounts())
 
-    def verify(self) -> VerifyResult:
-        """Compare folder and warehouse."""
-        session = self.session()
-        try:
-            return verify(session)
-        finally:
-            session.source.close()
-
     def rows(self, *names: str) -> list[tuple[Any, ...]]:
         """What the staging table shows, in order, of these columns."""
-        table = self.warehouse.current(self._target())
+        table = self.warehouse.current(self.target())
         chosen = table.select(list(names)) if names else table
         return sorted((tuple(row.values()) for row in chosen.to_pylist()), key=repr)
 
     def schema(self) -> pa.Schema:
         """The columns of the staging table."""
-        return self.warehouse.states(GROUP)[STREAM].schema.arrow()
+        return self.warehouse.states(self.group)[STREAM].schema.arrow()
 
     def quarantined(self, status: str = "waiting") -> list[dict[str, Any]]:
         """The rows in quarantine that have this status, in order."""
-        rows = self.warehouse.quarantined(self._target()).to_pylist()
+        rows = self.warehouse.quarantined(self.target()).to_pylist()
         return sorted((row for row in rows if row["status"] == status), key=lambda row: row["row"])
 
     def bookmarks(self) -> dict[str, str]:
         """What is remembered of the stream."""
-        kept = self.warehouse.bookmarks(GROUP, STREAM)
+        kept = self.warehouse.bookmarks(self.group, STREAM)
         return dict(zip(kept["name"].to_pylist(), kept["value"].to_pylist(), strict=True))
 
     def close(self) -> None:
         """Close the warehouse."""
         if self._warehouse is not None:
             self._warehouse.close()
-
-    def _target(self):  # type: ignore[no-untyped-def] # Target
-        return target_of(self.warehouse.states(GROUP)[STREAM])

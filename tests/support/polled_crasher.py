@@ -9,7 +9,8 @@ import sys
 from pipeline.application.sync import sync
 from pipeline.domain.stream import BatchLimits, StreamSpec
 from tests.support.crasher import Dying
-from tests.support.polled_world import STREAM, session_of
+from tests.support.one_stream import session_of
+from tests.support.polled_world import STREAM
 from tests.support.world import Recorder
 
 

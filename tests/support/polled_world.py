@@ -13,19 +13,15 @@ import attrs
 
 import adapters.warehouses.duckdb
 import adapters.warehouses.snowflake
-from adapters.clock import SystemClock
 from pipeline.application.session import Session
-from pipeline.application.sync import SyncResult, sync
-from pipeline.application.verify import VerifyResult, verify
-from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.contract import Contract
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.stream import BatchLimits, Mode, PipelineSpec, StreamSpec, SystemSpec
-from pipeline.ports.warehouse import Target, Warehouse, target_of
+from pipeline.domain.stream import BatchLimits, Mode, StreamSpec
+from pipeline.ports.warehouse import Warehouse
 from tests.support.attached import environment
 from tests.support.emulator import Emulator
+from tests.support.one_stream import OneStream, session_of
 from tests.support.polled_systems import Row, System
-from tests.support.rig import PatientStop
 from tests.support.statement_order import complaints
 from tests.support.world import Recorder
 
@@ -42,7 +38,7 @@ def warehouse_options(kind: str, folder: Path, emulator: Emulator | None, databa
 
 
 @attrs.define
-class PolledWorld:
+class PolledWorld(OneStream):
     """``kind`` is duckdb, or snowflake on an ``emulator``. Every run wires all anew, as a new process would."""
 
     system: System
@@ -74,11 +70,6 @@ class PolledWorld:
         system = self.system
         return StreamSpec(STREAM, system.relation, "shop", mode=self.mode, contract=self.contract, read=system.read)
 
-    @property
-    def group(self) -> str:
-        """The stream's group."""
-        return self.spec.table
-
     def session(self, *, warehouse: Any = None) -> Session:
         """A new session; ``warehouse`` may wrap the real one."""
         return session_of(
@@ -88,14 +79,6 @@ class PolledWorld:
             limits=self.limits,
             recorder=self.recorder,
         )
-
-    def run(self, *, warehouse: Any = None, resync: bool = False) -> SyncResult:
-        """One bounded run, as ``run`` does it."""
-        session = self.session(warehouse=warehouse)
-        try:
-            return sync(session, resync=[STREAM] if resync else [])
-        finally:
-            session.source.close()
 
     def loaded(self) -> int:
         """How many changes a run loads behind the first copy."""
@@ -111,20 +94,6 @@ class PolledWorld:
         command = [sys.executable, "-m", "tests.support.polled_crasher", json.dumps(told)]
         done = subprocess.run(command, capture_output=True, check=False, timeout=120, env=environment())
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-
-    def verify(self) -> VerifyResult:
-        """Compare system and warehouse."""
-        session = self.session()
-        try:
-            return verify(session)
-        finally:
-            session.source.close()
-
-    def checkpoint(self) -> Checkpoint:
-        """The group's checkpoint, which must exist."""
-        checkpoint = self.warehouse.checkpoint(self.group)
-        assert checkpoint is not None
-        return checkpoint
 
     def staged(self, *names: str) -> list[tuple[Any, ...]]:
         """What the staging table shows as current in these columns, else in those of the system, in order."""
@@ -151,10 +120,6 @@ class PolledWorld:
         rows: list[Row] = self.warehouse.quarantined(self.target()).to_pylist()
         return [row for row in rows if row["status"] == "waiting"]
 
-    def target(self) -> Target:
-        """The staging table's description."""
-        return target_of(self.warehouse.states(self.group)[STREAM])
-
     def close(self) -> None:
         """Close the warehouse; on the emulator nothing may have been sent out of order."""
         if self._warehouse is not None:
@@ -163,28 +128,6 @@ class PolledWorld:
             found = complaints(self.emulator.seen(self.database))
             self.emulator.drop(self.database)
             assert found == []
-
-
-def session_of(source: Any, warehouse: Any, spec: StreamSpec, *, limits: BatchLimits, recorder: Recorder) -> Session:
-    """The parts of a run, wired."""
-    pipeline = PipelineSpec(
-        name="shop",
-        source=SystemSpec("polled", "shop"),
-        warehouse=SystemSpec("any", "warehouse"),
-        streams={spec.name: spec},
-        limits=limits,
-        group=spec.table,
-    )
-    return Session(
-        pipeline=pipeline,
-        source=source,
-        warehouse=warehouse,
-        clock=SystemClock(),
-        metrics=recorder,
-        notifier=recorder,
-        transformer=None,
-        stop=PatientStop(),
-    )
 
 
 def in_order(rows: list[Row]) -> list[tuple[Any, ...]]:

@@ -15,16 +15,15 @@ from sqlalchemy.engine import URL
 
 import adapters.sources.sql
 import adapters.warehouses.duckdb
-from adapters.clock import SystemClock
 from adapters.sources.polling.source import PollSource
 from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.application.session import Session
-from pipeline.application.sync import SyncResult, sync
-from pipeline.application.verify import VerifyResult, verify
+from pipeline.application.sync import SyncResult
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.stream import BatchLimits, Mode, PipelineSpec, StreamSpec, SystemSpec
+from pipeline.domain.stream import BatchLimits, Mode, StreamSpec
 from pipeline.ports.source import Source
-from pipeline.ports.warehouse import Warehouse, target_of
+from pipeline.ports.warehouse import Warehouse
+from tests.support.one_stream import OneStream, session_of
 from tests.support.world import Recorder, create_database, drop_database
 
 STREAM = "orders"
@@ -139,7 +138,7 @@ def postgres_origin(server: EmbeddedPostgres, name: str) -> Iterator[PostgresOri
 
 
 @attrs.define
-class SqlWorld:
+class SqlWorld(OneStream):
     """The pipeline; each ``run`` is a new process' worth of objects over the same warehouse."""
 
     origin: Origin
@@ -166,45 +165,18 @@ class SqlWorld:
         return adapters.sources.sql.build("shop", {"url": self.origin.url, **self.options})
 
     def session(self, *, warehouse: Warehouse | None = None, source: Source | None = None) -> Session:
-        pipeline = PipelineSpec(
-            name="shop",
-            source=SystemSpec("sql", "shop"),
-            warehouse=SystemSpec("duckdb", "warehouse"),
-            streams={STREAM: self.spec},
+        return session_of(
+            source or self.source(),
+            warehouse or self.warehouse,
+            self.spec,
             limits=self.limits,
-            group=self.spec.table,
-        )
-        return Session(
-            pipeline=pipeline,
-            source=source or self.source(),
-            warehouse=warehouse or self.warehouse,
-            clock=SystemClock(),
-            metrics=self.recorder,
-            notifier=self.recorder,
-            transformer=None,
+            recorder=self.recorder,
             stop=threading.Event(),
         )
-
-    def run(self, *, warehouse: Warehouse | None = None, resync: bool = False) -> SyncResult:
-        session = self.session(warehouse=warehouse)
-        try:
-            return sync(session, resync=[STREAM] if resync else [])
-        finally:
-            session.source.close()
 
     def loaded(self, result: SyncResult) -> int:
         """How many changes of the stream a run loaded after the copy."""
         return result.counts.get(STREAM, StreamCounts()).changelog_count
-
-    def verify(self) -> VerifyResult:
-        session = self.session()
-        try:
-            return verify(session)
-        finally:
-            session.source.close()
-
-    def target(self) -> Any:
-        return target_of(self.warehouse.states(self.spec.table)[STREAM])
 
     def staged(self, *names: str) -> list[tuple[Any, ...]]:
         """The staging table's current rows, in order of their values; all data columns unless some are named."""

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.domain.errors import SourceRejected
 from pipeline.domain.stream import BatchLimits, Mode
-from tests.support.sql_world import SqlWorld
+from tests.support.sql_world import STREAM, SqlWorld
 
 TABLE = "CREATE TABLE orders (id integer PRIMARY KEY, note text, updated_at timestamp)"
 ROWS = "INSERT INTO orders VALUES (1, 'a', '2026-01-01 10:00:00'), (2, 'b', '2026-01-01 10:00:00')"
@@ -152,7 +152,7 @@ def test_too_many_rows_gone_at_once_are_refused_and_the_hint_helps(world: SqlWor
     assert "resync" in refused.value.hint
     assert world.staged("id") == [(1,), (2,)]
 
-    world.run(resync=True)
+    world.run(resync=[STREAM])
     assert world.staged("id", "note") == in_source(world)
     assert world.loaded(world.run()) == 0
 
