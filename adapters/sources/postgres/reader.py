@@ -194,11 +194,10 @@ class PostgresReader:
             pieces += decoded.pieces
             row_count += decoded.row_count
             covered.update(decoded.covered_counts)
-        end = self._end()
         return self._advance(
             GroupBatch(
                 after=position(self._after),
-                up_to=end,
+                up_to=self._end(),
                 schemas=schemas_of([(piece.stream, piece.schema) for piece in pieces]),
                 pieces=tuple(pieces),
                 transaction_count=whole.transaction_count,
@@ -206,7 +205,7 @@ class PostgresReader:
                 first_commit_at=_instant(whole.first),
                 last_commit_at=_instant(whole.last),
                 row_count=row_count,
-                byte_count=whole.byte_count or lsn_of(end) - self._after,
+                byte_count=whole.byte_count,
             )
         )
 
@@ -217,8 +216,10 @@ class PostgresReader:
         return position(self._up_to if self._is_past else min(self._progress, self._up_to))
 
     def _advance(self, batch: GroupBatch) -> GroupBatch:
+        """Move on; the log that a batch without changes passed over may be far more than what was sent of it."""
+        passed = lsn_of(batch.up_to) - self._after
         self._after = lsn_of(batch.up_to)
-        return batch
+        return attrs.evolve(batch, byte_count=passed) if batch.is_empty else batch
 
     def _decoded(self, segments: list[Segment]) -> list[Decoded]:
         """Decode slice by slice, letting go of the frames as they are used."""

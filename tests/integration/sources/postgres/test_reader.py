@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from adapters.sources.postgres.slot import lsn_of
 from pipeline.domain.change import SEQUENCE
 from pipeline.domain.errors import SourceUnreachable
 from pipeline.domain.position import Position
@@ -103,6 +104,18 @@ def test_an_acknowledgement_right_before_closing_still_arrives(scene: Scene, fol
     followed.follow(scene.source())
 
     assert scene.confirmed() == followed.position.parts["lsn"]
+
+
+def test_batches_without_changes_tell_all_the_log_that_they_pass_over(scene: Scene, followed: Copy) -> None:
+    source = scene.source()
+    scene.sql("SELECT pg_logical_emit_message(true, 'app', '')")  # sent as a transaction that holds no row
+    scene.sql("CREATE TABLE noise AS SELECT repeat('x', 900) AS note FROM generate_series(1, 5000)")
+    followed.follow(source)
+
+    assert all(batch.is_empty for batch in followed.batches)
+    passed = [lsn_of(batch.up_to) - lsn_of(batch.after) for batch in followed.batches]
+    assert [batch.byte_count for batch in followed.batches] == passed
+    assert sum(passed) > 4_000_000
 
 
 def test_an_idle_reader_moves_on_while_others_write(scene: Scene, followed: Copy) -> None:
