@@ -94,15 +94,11 @@ def next_steps(session: Session, *, log: Path, environment: Path | None) -> list
         *_warehouse(session),
         f"log        {shown(log)}",
         "",
-        "Try next:",
-        f"  {python} -m entrypoints.cli status shop",
-        f"  {python} -m entrypoints.cli transform shop",
-        *_look(session, python),
+        *_look(session, python, is_kept=environment is not None),
     ]
     if environment is None:
         return [
             *lines,
-            "",
             "Leave the shop's database running, to play with:",
             f"  {python} -m entrypoints.cli demo --keep",
             "",
@@ -111,7 +107,6 @@ def next_steps(session: Session, *, log: Path, environment: Path | None) -> list
         ]
     return [
         *lines,
-        "",
         f"The shop's database stays up until Ctrl-C. In another terminal: . {shown(environment)}",
         f"  {python} -m entrypoints.cli stream shop",
         f"  {python} -m entrypoints.cli verify shop",
@@ -126,13 +121,20 @@ def _warehouse(session: Session) -> list[str]:
     return [f"warehouse  {shown(Path(str(path)))}", f"           (DuckDB: {schemas})"]
 
 
-def _look(session: Session, python: str) -> list[str]:
+def _look(session: Session, python: str, *, is_kept: bool) -> list[str]:
     path = session.pipeline.warehouse.options.get("path")
-    if path is None:
-        return []
-    query = "from marts.fct_daily_revenue order by 1 desc limit 3"
-    file = shown(Path(str(path)))
-    return [f"  {python} -c \"import duckdb; print(duckdb.connect('{file}', read_only=True).sql('{query}'))\""]
+    if path is None and not is_kept:
+        return []  # the warehouse may be gone with the demo, as an emulated one is
+    lines = [
+        "Try next:",
+        f"  {python} -m entrypoints.cli status shop",
+        f"  {python} -m entrypoints.cli transform shop",
+    ]
+    if path is not None:
+        query = "from marts.fct_daily_revenue order by 1 desc limit 3"
+        look = f"duckdb.connect('{shown(Path(str(path)))}', read_only=True).sql('{query}')"
+        lines.append(f'  {python} -c "import duckdb; print({look})"')
+    return [*lines, ""]
 
 
 def _program() -> str:

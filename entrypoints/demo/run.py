@@ -86,7 +86,8 @@ def run_demo(common: Common, *, seconds: float, rate: float, keep: bool) -> int:
         _build(sessions, report)
         _compare(sessions, report)
         report.mart(MART, session.warehouse.query(MART))
-        environment_file = _write_environment(folder, told) if keep else None
+        chosen = {name: text for name, text in os.environ.items() if name.startswith("PIPELINE_")}
+        environment_file = _write_environment(folder, chosen | told) if keep else None
         log = settings.log.folder / f"{PIPELINE}.log"
         report.end(next_steps(session, log=log, environment=environment_file))
         while keep:

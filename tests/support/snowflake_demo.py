@@ -13,8 +13,6 @@ import yaml
 from tests.support.attached import ROOT, environment
 from tests.support.emulator import Emulator
 
-_PASSWORD = "SNOWFLAKE_PASSWORD"
-
 _END = """
 That Snowflake was an emulator, gone now with what it held. With an account of your own, give the pipeline file
   warehouse: {kind: snowflake, database: ...}"""
@@ -24,9 +22,10 @@ def main() -> int:
     """Run the demo with this command's arguments; returns its exit status."""
     with Emulator() as emulator, tempfile.TemporaryDirectory() as folder:
         options = emulator.options("DEMO")
-        password = str(options.pop("password"))
-        _write_config(Path(folder), {"kind": "snowflake", **options, "password": f"${{{_PASSWORD}}}"})
-        status = _demo({"PIPELINE_CONFIG_DIR": folder, _PASSWORD: password})
+        secret = Path(folder) / "password"
+        secret.write_text(str(options["password"]))
+        _write_config(Path(folder), {"kind": "snowflake", **options, "password": f"${{file:{secret}}}"})
+        status = _demo(folder)
     if status == 0 and "--json" not in sys.argv:
         sys.stdout.write(f"{_END}\n")
     return status
@@ -41,11 +40,13 @@ def _write_config(folder: Path, warehouse: dict[str, object]) -> None:
     (folder / "pipelines" / "shop.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
 
 
-def _demo(variables: dict[str, str]) -> int:
+def _demo(config: str) -> int:
     home = os.environ.get("PIPELINE_HOME", str(ROOT))
     command = [sys.executable, "-m", "entrypoints.cli", "demo", *sys.argv[1:]]
     demo = subprocess.Popen(
-        command, env={**environment(), "PIPELINE_ENV": "development", "PIPELINE_HOME": home, **variables}, cwd=home
+        command,
+        env={**environment(), "PIPELINE_ENV": "development", "PIPELINE_HOME": home, "PIPELINE_CONFIG_DIR": config},
+        cwd=home,
     )
     while True:
         try:
