@@ -34,9 +34,10 @@ CUT, SIGNED_OUT = "(cut off)", "(signed out)"
 
 #: ``answer_lost``: the statement is done, but from then on nothing reaches the session or comes from it;
 #: ``not_arrived``: the same, and it is not done; ``answer_late``: the first answer is lost, the request sent again gets
-#: it; ``killed``: somebody ended it; ``session_gone``: the service knows the session no more, and its transaction is
-#: rolled back.
-FAULTS = ("answer_lost", "answer_late", "not_arrived", "killed", "session_gone")
+#: it; ``killed``: somebody ended it; ``taken``: another session made the same at this moment; ``session_gone``: the
+#: service knows the session no more, and its transaction is rolled back.
+FAULTS = ("answer_lost", "answer_late", "not_arrived", "killed", "taken", "session_gone")
+_REFUSALS = {"killed": (604, "SQL execution canceled"), "taken": (2002, "Object already exists.")}
 
 _numbers = itertools.count(1001)
 
@@ -109,9 +110,10 @@ async def query(request: Request) -> Response:
         session.is_cut = True
         session.note(CUT)
         return _Dropped()
-    if fault == "killed":
-        session.note(text, 604)
-        return _refusal("000604", "SQL execution canceled")
+    if fault in _REFUSALS:
+        number, message = _REFUSALS[fault]
+        session.note(text, number)
+        return _refusal(f"{number:06d}", message)
     if fault == "session_gone":
         session.note(SIGNED_OUT)
         _end(token)

@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import duckdb
 import fakesnow.copy_into
 import fakesnow.cursor
 import fakesnow.info_schema
@@ -106,6 +107,9 @@ def _execute(cursor: Any, command: str, plain: Callable[[], Any], *, name: str =
     except Exception as error:  # whatever the emulator cannot do must not look like a server to be tried again
         if isinstance(error, Error):
             raise
+        if isinstance(error, duckdb.ConstraintException) and _DDL.match(text):
+            # another session made the same at this moment, and the emulator's own list of columns has them already
+            raise ProgrammingError(msg="it already exists", errno=TAKEN, sqlstate="42710") from error
         if os.environ.get("EMULATOR_TRACE"):
             print(f"{command}\n{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - asked for
         raise ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=FAILED, sqlstate="22000") from error

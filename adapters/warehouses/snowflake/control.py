@@ -14,11 +14,13 @@ import attrs
 from adapters.warehouses.schemarecord import encode_schema, readable_schema, recorded_state
 from adapters.warehouses.snowflake import sql
 from adapters.warehouses.snowflake.files import FORMAT, FORMAT_OPTIONS, STAGE
+from adapters.warehouses.snowflake.ledger import TAKEN
 from adapters.warehouses.snowflake.session import Session
 from adapters.warehouses.snowflake.statement import Statement, columns, literal, qualified, quote, stored
 from adapters.warehouses.snowflake.types import BOUND_INSTANT, INSTANT
 from pipeline.domain.checkpoint import StreamState
 from pipeline.domain.counts import StreamCounts
+from pipeline.domain.errors import PipelineError
 from pipeline.domain.loading import Target
 from pipeline.domain.naming import PIPELINE, SCHEMAS
 from pipeline.domain.stream import Mode
@@ -70,18 +72,32 @@ def create(name: str) -> str:
 
 
 def create_missing(session: Session) -> None:
-    """Create schemas and tables that are not there; what is there asks for no privilege to create it."""
+    """Create schemas and tables that are not there; what is there asks for no privilege to create it. Other processes
+    may do the same at this moment.
+    """
     there = {str(row["name"]) for row in session.named_rows(Statement("SHOW SCHEMAS IN DATABASE"))}
     for schema in SCHEMAS:
         if stored(schema) not in there:
-            session.execute(Statement(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"))
+            _create(session, f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     tables = session.named_rows(Statement(f"SHOW TABLES IN SCHEMA {quote(PIPELINE)}"))
     found = {str(row["name"]) for row in tables}
     for name in TABLES:
         if stored(name) not in found:
-            session.execute(Statement(create(name)))
-    session.execute(Statement(f"CREATE STAGE IF NOT EXISTS {STAGE.removeprefix('@')}"))
-    session.execute(Statement(f"CREATE FILE FORMAT IF NOT EXISTS {FORMAT} {FORMAT_OPTIONS}"))
+            _create(session, create(name))
+    _create(session, f"CREATE STAGE IF NOT EXISTS {STAGE.removeprefix('@')}")
+    _create(session, f"CREATE FILE FORMAT IF NOT EXISTS {FORMAT} {FORMAT_OPTIONS}")
+
+
+def _create(session: Session, text: str) -> None:
+    """Of two that make one thing at the same moment the service may refuse the second in spite of IF NOT EXISTS; once
+    more, it finds it there.
+    """
+    try:
+        session.execute(Statement(text))
+    except PipelineError as error:
+        if error.facts.get("errno") != TAKEN:
+            raise
+        session.execute(Statement(text))
 
 
 def read_states(session: Session, group: str | None = None) -> dict[tuple[str, str], StreamState]:

@@ -58,8 +58,7 @@ class SnowflakeWarehouse:
         self._options = options
         self._sessions = Sessions(options, pipeline=pipeline)
         self._ledger = Ledger(self._sessions)
-        #: Held while what all groups share is made: of two that begin side by side and make one table at the same
-        #: moment, the service may refuse the second.
+        #: Held while what all groups share is made, so that it is made once; against other processes see ``control``.
         self._making = threading.Lock()
 
     @property
