@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,20 @@ _METHODS = {
 }
 
 
-class Dying:
-    """Hands every call on; at the step's method the process is gone. What methods return dies alike."""
+def die() -> None:
+    """Be gone."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, inner: Any, step: str) -> None:
+
+class Dying:
+    """Hands every call on; at the step's method the process is gone, or ``act`` is called. What methods return does
+    alike.
+    """
+
+    def __init__(self, inner: Any, step: str, act: Callable[[], None] = die) -> None:
         self._inner = inner
         self._step = step
+        self._act = act
 
     def __getattr__(self, name: str) -> Any:
         inner = getattr(self._inner, name)
@@ -42,11 +51,11 @@ class Dying:
         def call(*args: Any, **options: Any) -> Any:
             method, when = _METHODS.get(self._step, ("", ""))
             if name == method and when == "before":
-                _die()
+                self._act()
             result = inner(*args, **options)
             if name == method and when == "after" and result is not False and not _is_empty(result):
-                _die()
-            return Dying(result, self._step) if name in {"load", "read"} else result
+                self._act()
+            return Dying(result, self._step, self._act) if name in {"load", "read"} else result
 
         return call
 
@@ -60,10 +69,6 @@ class Dying:
 
 def _is_empty(result: Any) -> bool:
     return getattr(result, "is_empty", False) is True
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""One table of orders, shown by each kind of system that has no log: a SQLite file, an API, a folder of files.
+"""One table of orders, shown by systems that have no log: an API, a folder of files.
 
-Tests change ``rows`` and ``columns`` and publish them; how a pipeline file would read them comes along.
+Tests change ``rows`` and ``columns`` and publish them; how a pipeline file would read them comes along. Databases are
+``polled_databases``'s.
 """
 
 from __future__ import annotations
@@ -21,14 +22,9 @@ import attrs
 
 import adapters.sources.files
 import adapters.sources.rest
-import adapters.sources.sql
 from tests.support.rest_server import Api, Reply, on_page, since
-from tests.support.sql_world import SqliteOrigin
 
 Row = dict[str, Any]
-
-_SQLITE_TYPES = {"int64": "INTEGER", "text": "TEXT", "double": "REAL", "bool": "BOOLEAN", "timestamptz": "TIMESTAMPTZ"}
-_FAULT = "CASE WHEN id > 20 THEN abs(-9223372036854775807 - 1) ELSE 1 END"
 
 
 @attrs.define(kw_only=True)
@@ -92,50 +88,6 @@ class System(ABC):
     def name(self, row: Row) -> tuple[Any, ...]:
         """The key of a row."""
         return tuple(row[name] for name in self.key)
-
-
-@attrs.define(kw_only=True)
-class SqliteSystem(System):
-    """A view that shows a table made anew at every publication: nothing but its rows tells what changed."""
-
-    path: Path
-
-    @property
-    def module(self) -> ModuleType:
-        return adapters.sources.sql
-
-    @property
-    def options(self) -> dict[str, object]:
-        return {"url": f"sqlite:///{self.path}", "poll_s": 0.05}
-
-    @property
-    def reading(self) -> dict[str, object]:
-        return {}
-
-    @property
-    def read(self) -> dict[str, object]:
-        return {name: value for name, value in super().read.items() if name != "columns"}
-
-    def publish(self) -> None:
-        self._publish("1")
-
-    @contextmanager
-    def breaking_off(self) -> Iterator[None]:
-        self._publish(_FAULT)
-        yield
-        self.publish()
-
-    def _publish(self, condition: str) -> None:
-        connection = SqliteOrigin(self.path).connect()
-        connection.execute("DROP VIEW IF EXISTS orders")
-        connection.execute("DROP TABLE IF EXISTS stored")
-        columns = ", ".join(f"{_quoted(name)} {_SQLITE_TYPES[word]}" for name, word in self.columns.items())
-        connection.execute(f"CREATE TABLE stored ({columns})")
-        rows = [[row.get(name) for name in self.columns] for row in self.rows]
-        connection.executemany(f"INSERT INTO stored VALUES ({', '.join('?' * len(self.columns))})", rows)
-        connection.execute(f"CREATE VIEW orders AS SELECT * FROM stored WHERE {condition}")
-        connection.execute("COMMIT")
-        connection.close()
 
 
 @attrs.define(kw_only=True)
@@ -220,7 +172,3 @@ def _pages(rows: list[Row], size: int = 15) -> Any:
     return lambda asked: Reply(
         {"data": rows[(int(asked.query.get("page", 1)) - 1) * size : int(asked.query.get("page", 1)) * size]}
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -14,6 +14,8 @@ import attrs
 import adapters.warehouses.duckdb
 import adapters.warehouses.snowflake
 from pipeline.application.session import Session
+from pipeline.domain.change import GroupBatch
+from pipeline.domain.checkpoint import Phase
 from pipeline.domain.contract import Contract
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.stream import BatchLimits, Mode, StreamSpec
@@ -26,6 +28,10 @@ from tests.support.statement_order import complaints
 from tests.support.world import Recorder
 
 STREAM = "orders"
+#: How long a process may take to end once it was told to; Docker kills it then.
+GRACE_S = 10.0
+#: What a process says that waits at its step.
+AT_STEP = "at the step"
 _BUILDERS = {"duckdb": adapters.warehouses.duckdb.build, "snowflake": adapters.warehouses.snowflake.build}
 
 
@@ -86,24 +92,70 @@ class PolledWorld(OneStream):
 
     def kill(self, step: str) -> None:
         """A run in a process of its own, killed at a step of ``polled_crasher``."""
+        process = self._process(step, waits=False)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, errors.decode()
+
+    def terminate(self, step: str) -> None:
+        """A process that follows the source, told to end while it is at a step; it does within the grace period."""
+        process = self._process(step, waits=True)
+        assert process.stdout is not None
+        assert process.stdout.readline().decode().strip() == AT_STEP
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=GRACE_S)
+        assert process.returncode == 0, errors.decode()
+
+    def _process(self, step: str, *, waits: bool) -> subprocess.Popen[bytes]:
         if self.kind == "duckdb":
             self.warehouse.close()
-        told = {"module": self.system.module.__name__, "source": self.system.options, "step": step}
+        told = {"module": self.system.module.__name__, "source": self.system.options, "step": step, "waits": waits}
         told |= {"warehouse": self.kind, "options": self.options, "relation": self.spec.relation}
-        told |= {"read": self.spec.read}
+        told |= {"read": self.spec.read, "rows": self.limits.rows}
         command = [sys.executable, "-m", "tests.support.polled_crasher", json.dumps(told)]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=120, env=environment())
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment())
 
     def staged(self, *names: str) -> list[tuple[Any, ...]]:
         """What the staging table shows as current in these columns, else in those of the system, in order."""
         table = self.warehouse.current(self.target())
         return in_order(table.select(list(names or self.system.columns)).to_pylist())
 
+    def batches(self) -> list[GroupBatch]:
+        """What a look finds from the checkpoint on, as batches that are not loaded yet."""
+        session = self.session()
+        streams = {STREAM: (self.spec, self.warehouse.states(self.group)[STREAM].since)}
+        kept = self.warehouse.bookmarks
+        session.source.check(self.checkpoint())
+        up_to = session.source.mark()
+        found: list[GroupBatch] = []
+        with session.source.read(
+            self.checkpoint(),
+            streams,
+            limits=self.limits,
+            up_to=up_to,
+            bookmarks=lambda stream: kept(self.group, stream),
+        ) as reader:
+            while not found or not found[-1].up_to.covers(up_to):
+                batch = reader.next(1.0)
+                found += [batch] if batch is not None else []
+        session.source.close()
+        return found
+
+    def everything(self) -> list[object]:
+        """All that the warehouse holds of the stream, less what was counted."""
+        bookmarks = sorted(self.warehouse.bookmarks(self.group, STREAM).to_pylist(), key=repr)
+        waiting = sorted(self.quarantined(), key=repr)
+        return [self.checkpoint(), sorted(self.all_rows(), key=repr), self.changelog(), waiting, bookmarks]
+
     def shown(self, *names: str) -> list[tuple[Any, ...]]:
         """What the system shows."""
         chosen = names or tuple(self.system.columns)
         return in_order([{name: row.get(name) for name in chosen} for row in self.system.rows])
+
+    def is_copied(self) -> bool:
+        """Whether the first copy was loaded."""
+        state = self.warehouse.states(self.group).get(STREAM)
+        return state is not None and state.phase is Phase.STREAMING
 
     def all_rows(self) -> list[Row]:
         """The whole staging table, metadata included."""

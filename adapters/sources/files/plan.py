@@ -5,6 +5,7 @@ Reading one file is ``reading``'s.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
@@ -52,17 +53,19 @@ class Plan:
         bad = any(info.path not in due and entries[info.path].fate is Fate.BAD for info in self.found.settled)
         if bad or not all(is_readable(self.store, info, self.options, self.layout) for info in self.found.due):
             return Extraction(Kind.CHANGES, self._read(self.found.due), remembers=True)
-        return Extraction(Kind.IMAGE, self._image())
+        later: dict[str, str | None] = {}
+        return Extraction(Kind.IMAGE, self._image(later), compared=later)
 
-    def _image(self) -> Iterator[Rows]:
-        for rows in self._read(self.found.settled):
+    def _image(self, later: dict[str, str | None]) -> Iterator[Rows]:
+        """All rows. The entries of their files go to ``later``: they are due until what is gone was deleted."""
+        for rows in itertools.chain(self._read(self.found.settled), self._forget(deletes=False)):
             told = [text for name, text in rows.bookmarks.items() if name.startswith(FILE)]
             if any(text is not None and Entry.decode(text).fate is Fate.BAD for text in told):
                 raise SourceUnreachable(
                     "a file was changed while all were read; nothing was taken for gone", hint="It is tried again."
                 )
-            yield rows
-        yield from self._forget(deletes=False)
+            later.update(rows.bookmarks)
+            yield attrs.evolve(rows, bookmarks={})
 
     def _read(self, files: Iterable[FileInfo]) -> Iterator[Rows]:
         for info in files:

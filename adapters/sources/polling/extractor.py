@@ -86,7 +86,8 @@ class Extraction:
     read is taken for gone.
 
     ``all_keys`` reads the keys of all rows that there are, for deletes where rows themselves come as ``CHANGES``;
-    ``compared`` are bookmarks to be remembered once that was done and what is gone was found. ``remembers`` asks that
+    ``compared`` are bookmarks to be remembered once what is gone was found, by these keys or by an ``IMAGE``: asked for
+    behind all rows, so that they may be made while these are read. ``remembers`` asks that
     all rows be remembered, since a later extraction compares the keys; where this one does, that goes without saying.
     Of a ``REPLACEMENT`` it asks that its rows, and none before them, be what later images are compared with.
 

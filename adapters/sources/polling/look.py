@@ -71,6 +71,7 @@ def look(
                 yield from (_sifted(piece, schema, memory) for piece in again)
             _refuse_repeated(memory, where=where, shifts=extraction.shifts)
             yield _gone(schema, memory, where=where, max_vanished=max_vanished)
+            yield _noted(memory, extraction.compared, is_whole=True)
         case Kind.REPLACEMENT:
             yield from _replacement(extraction, rows, schema, memory)
         case _:

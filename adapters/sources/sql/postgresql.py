@@ -150,7 +150,8 @@ class PostgresDatabase:
 def _selected(source: SourceColumn, name: str) -> Selected:
     # What rows hold that are older than a column is read with them: it needs no telling.
     plain = attrs.evolve(source, default_text=None, fills_old_rows=False)
-    column = attrs.evolve(types.column_of(plain, name=name), source_id=plain.attnum or None)
+    # Nor does a number tell columns apart: a table, or a view, that is made anew under its name has others.
+    column = attrs.evolve(types.column_of(plain, name=name), source_id=None)
     expression, is_native = types.select_expression(plain, quoted(source.name))
     kind = column.type
 

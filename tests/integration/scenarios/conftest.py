@@ -10,9 +10,11 @@ import pytest
 
 from entrypoints.demo.server import EmbeddedPostgres
 from tests.support.emulator import Emulator
-from tests.support.polled_systems import ApiSystem, FolderSystem, SqliteSystem, System
+from tests.support.polled_databases import PostgresSystem, SqliteSystem
+from tests.support.polled_systems import ApiSystem, FolderSystem, System
 from tests.support.polled_world import PolledWorld
 from tests.support.rest_server import serving
+from tests.support.sql_world import SqliteOrigin, postgres_origin
 from tests.support.world import World, create_database
 
 
@@ -56,12 +58,16 @@ def duckdb_world(make_world: Callable[[str], World]) -> World:
     return make_world("duckdb")
 
 
-@pytest.fixture(params=["sql", "rest", "files"])
+@pytest.fixture(params=["sqlite", "postgresql", "rest", "files"])
 def system(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[System]:
     """A system without a log, of each kind."""
     match request.param:
-        case "sql":
-            yield SqliteSystem(path=tmp_path / "shop.db")
+        case "sqlite":
+            yield SqliteSystem(origin=SqliteOrigin(tmp_path / "shop.db"))
+        case "postgresql":
+            server = request.getfixturevalue("scenario_server")
+            with postgres_origin(server, f"it_{uuid.uuid4().hex[:8]}") as origin:
+                yield PostgresSystem(origin=origin)
         case "rest":
             with serving() as api:
                 yield ApiSystem(api=api)

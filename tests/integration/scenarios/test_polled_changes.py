@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from pipeline.application.loader import GroupLoader
 from pipeline.domain.contract import Contract, OnSchemaChange
 from pipeline.domain.errors import Fenced
+from pipeline.domain.stream import BatchLimits, Mode
 from tests.support.faults import Died, Fault, FaultyWarehouse
 from tests.support.polled_systems import Row
 from tests.support.polled_world import PolledWorld
@@ -77,11 +81,68 @@ def test_a_load_that_ends_anywhere_is_loaded_once(polled: PolledWorld) -> None:
         pass
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize("mode", [Mode.MIRROR, Mode.HISTORY])
+def test_the_last_batches_loaded_again_in_any_order_change_nothing(polled: PolledWorld, mode: Mode) -> None:
+    """G4."""
+    polled.mode, polled.limits = mode, BatchLimits(rows=10)
+    polled.system.put(*rows(45))
+    polled.run()
+    batches = []
+    for number in range(1, 4):
+        polled.system.remove(number + 10, number + 20)
+        polled.system.put(*rows(45 + number * 15)[30:], {"id": 1, "note": f"change {number}", "amount": 1.0})
+        found = polled.batches()
+        loader = GroupLoader(polled.session(), polled.checkpoint(), polled.warehouse.states(polled.group))
+        for batch in found:
+            loader.load(batch)
+        batches += [batch for batch in found if not batch.is_empty]
+    assert polled.staged() == polled.shown()
+    before = polled.everything()
+    chance = random.Random(mode.value)
+    for _ in range(2):
+        loader = GroupLoader(polled.session(), polled.checkpoint(), polled.warehouse.states(polled.group))
+        for batch in chance.sample(batches, len(batches)):
+            event = loader.load(batch)
+            assert sum(counts.covered_count for counts in event.counts.values()) == batch.row_count
+    assert polled.everything() == before
+    assert polled.loaded() == 0
+
+
+#: Not all of them: each process costs seconds.
+IN_PROCESSES = pytest.mark.parametrize(
     ("system", "warehouse_kind"),
-    [("sql", "duckdb"), ("rest", "duckdb"), ("files", "duckdb"), ("rest", "snowflake")],  # each process costs seconds
+    [
+        ("sqlite", "duckdb"),
+        ("postgresql", "duckdb"),
+        ("rest", "duckdb"),
+        ("files", "duckdb"),
+        ("rest", "snowflake"),
+        ("postgresql", "snowflake"),
+    ],
     indirect=True,
 )
+
+
+@IN_PROCESSES
+def test_a_process_that_is_told_to_end_finishes_or_leaves_what_it_does(polled: PolledWorld) -> None:
+    """G7."""
+    polled.limits = BatchLimits(rows=10)
+    polled.system.put(*rows(45))
+    polled.terminate("copy")
+    assert not polled.is_copied()
+    polled.run()
+    polled.system.remove(3, 4)
+    polled.system.put({"id": 1, "note": "changed", "amount": 1.0}, *rows(75)[45:])
+    polled.terminate("apply")
+    loaded = len(polled.changelog())
+    assert loaded > 45, "what was begun is finished"
+    polled.run()
+    assert polled.staged() == polled.shown()
+    told = sorted((row["id"], row["_cdc_op"]) for row in polled.changelog()[45:])
+    assert told == [(1, "update"), (3, "delete"), (4, "delete"), *((number, "insert") for number in range(46, 76))]
+
+
+@IN_PROCESSES
 def test_a_process_that_is_killed_is_gone_on_from(polled: PolledWorld) -> None:
     """G1."""
     polled.system.put(*rows(30))

@@ -19,6 +19,7 @@ from tests.support.rest_server import Reply, always, on_page
 
 CURSORS: dict[str, dict[str, object]] = {
     "SqliteSystem": {"cursor": "touched", "overlap": 600},
+    "PostgresSystem": {"cursor": "touched", "overlap": 600},
     "ApiSystem": {"cursor": {"column": "touched", "parameter": "since", "format": "iso_seconds", "overlap": 600.0}},
 }
 
@@ -27,7 +28,7 @@ def touched(number: int, minute: int) -> Row:
     return {"id": number, "touched": f"2026-01-01T00:{minute:02}:00Z"}
 
 
-@pytest.mark.parametrize("system", ["sql", "rest"], indirect=True)
+@pytest.mark.parametrize("system", ["sqlite", "postgresql", "rest"], indirect=True)
 def test_a_row_committed_late_with_an_early_time_is_loaded_and_none_twice(polled: PolledWorld) -> None:
     """I1."""
     polled.system.columns = {"id": "int64", "touched": "timestamptz"}
