@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from pipeline.domain.errors import SourceUnreachable
+from pipeline.domain.errors import ConfigError
 
 
 class AbsentSource:
-    """Stands in for a source whose connection is not configured; every use but ``close`` raises
-    ``SourceUnreachable`` with what is missing.
+    """Stands in for a source whose connection is not configured, or wrongly; every use but ``close`` raises
+    ``ConfigError`` with what is missing.
     """
 
     def __init__(self, name: str, *, reason: str, hint: str) -> None:
@@ -26,4 +26,4 @@ class AbsentSource:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise SourceUnreachable(self._reason, where=f"source {self.name}", hint=self._hint)
+        raise ConfigError(self._reason, where=f"source {self.name}", hint=self._hint)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
+from typing import cast
 
 import attrs
 from dependency_injector import containers, providers
@@ -18,9 +19,11 @@ from dependency_injector import containers, providers
 from adapters.alerts.log import LogNotifier
 from adapters.clock import SystemClock
 from adapters.metrics.log import CompositeMetrics, LogMetrics
+from entrypoints.absent import AbsentSource
+from entrypoints.problems import Problem
 from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES, Kind
 from pipeline.application.session import Session, Stop
-from pipeline.domain.errors import ConfigError, Missing
+from pipeline.domain.errors import ConfigError, Missing, PipelineError
 from pipeline.domain.stream import PipelineSpec, SystemSpec
 from pipeline.ports.changes import ChangeDetector
 from pipeline.ports.clock import Clock
@@ -127,23 +130,32 @@ def opened_groups(
     logger: object,
     stop: Stop | None = None,
     metrics: tuple[Metrics, ...] = (),
-    absent: Mapping[str, Source] | None = None,
+    gaps: Mapping[str, Problem] | None = None,
 ) -> Iterator[tuple[Session, ...]]:
-    """A session for each group of a pipeline, which share everything but their sources. ``absent`` stand in for
-    sources, by name.
+    """A session for each group of a pipeline, which share everything but their sources. ``gaps`` are what is wrong with
+    sources, by name: these, and others that cannot be built, raise ``ConfigError`` only when they are used. None: all
+    of them are needed, and one that cannot be built raises at once.
     """
-    missing = absent or {}
-    first = groups[0]
     with ExitStack() as stack:
-        session = stack.enter_context(
-            opened(first, logger=logger, stop=stop, metrics=metrics, source=missing.get(first.source.name))
-        )
-        sessions = [session]
-        for spec in groups[1:]:
-            source = missing.get(spec.source.name) or _build_source(spec)
-            stack.callback(source.close)
-            sessions.append(attrs.evolve(session, pipeline=spec, source=source))
+        sessions: list[Session] = []
+        for spec in groups:
+            source = _build_source(spec) if gaps is None else _source_or_absent(spec, gaps.get(spec.source.name))
+            if sessions:
+                stack.callback(source.close)
+                sessions.append(attrs.evolve(sessions[0], pipeline=spec, source=source))
+            else:
+                first = opened(spec, logger=logger, stop=stop, metrics=metrics, source=source)
+                sessions.append(stack.enter_context(first))
         yield tuple(sessions)
+
+
+def _source_or_absent(spec: PipelineSpec, gap: Problem | None) -> Source:
+    if gap is None:
+        try:
+            return _build_source(spec)
+        except PipelineError as error:
+            return cast("Source", AbsentSource(spec.source.name, reason=error.what, hint=error.hint))
+    return cast("Source", AbsentSource(spec.source.name, reason=gap.what, hint=gap.hint))
 
 
 def detector_of(spec: PipelineSpec) -> ChangeDetector:

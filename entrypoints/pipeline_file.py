@@ -36,7 +36,8 @@ _DEFAULT_EVERY_S = 60.0
 @attrs.frozen
 class PipelineFile:
     """A checked file: the groups that its streams form, at least one. ``source_gaps`` are references in the sections
-    of sources that name nothing, by source: only commands that need no source may go on with them.
+    of sources that name nothing, or nothing that fits there, by source: only what needs no source, or not that one,
+    may go on with them.
     """
 
     path: Path
@@ -60,10 +61,13 @@ def load_pipeline(
     settings: Settings,
     *,
     needs_source: bool = True,
+    group: str | None = None,
     environment: Mapping[str, str] | None = None,
     secrets: Secrets | None = None,
 ) -> PipelineFile:
-    """Read the pipeline called ``name``, or the file at that path; raises ``ConfigError`` with every problem in it."""
+    """Read the pipeline called ``name``, or the file at that path; raises ``ConfigError`` with every problem in it.
+    ``needs_source``: gaps of sources are problems too, or only those of the source of ``group`` where it is named.
+    """
     environment = os.environ if environment is None else environment
     path = _find(name, settings)
     file = read_yaml(path)
@@ -73,7 +77,8 @@ def load_pipeline(
     groups = reader.read()
     refuse(reader.problems)
     if needs_source:
-        refuse([problem for _, problem in reader.gaps])
+        used = {spec.source.name for spec in groups if spec.group == group}
+        refuse([problem for source, problem in reader.gaps if group is None or source in used])
     return PipelineFile(path, groups, dict(reversed(reader.gaps)))
 
 
@@ -242,7 +247,8 @@ class _Reader:
             key: self._located(self._resolve(place, key, value, source=name), form=forms.get(key))
             for key, value in content.items()
         } | dict(defaults or {})
-        is_wrong = self._check(tuple(place.split(".")), resolved, against=against)
+        source = name if section == "source" else ""
+        is_wrong = self._check(tuple(place.split(".")), resolved, against=against, written=content, source=source)
         if self._breaks_rules(section, resolved) or is_wrong:
             return SystemSpec(kind, name or kind)
         given = {key: value for key, value in resolved.items() if key not in {"kind", "name"}}
@@ -347,11 +353,25 @@ class _Reader:
         given = _mapping(content)
         return given if given.get("kind", defaults.get("kind")) != defaults.get("kind") else {**defaults, **given}
 
-    def _check(self, prefix: tuple[str, ...], content: object, *, against: Mapping[str, Any]) -> bool:
-        """Note what the schema does not allow; whether there was anything."""
+    def _check(
+        self,
+        prefix: tuple[str, ...],
+        content: object,
+        *,
+        against: Mapping[str, Any],
+        written: object = None,
+        source: str = "",
+    ) -> bool:
+        """Note what the schema does not allow; whether there was anything. ``written`` is the content before it was
+        resolved: what a reference of a ``source`` stands for is that source's gap.
+        """
         found = list(faults(content, dict(against)))
         for path, what, hint in found:
-            self._add(".".join((*prefix, *path)), what, hint)
+            key = ".".join((*prefix, *path))
+            if not (source and _is_referred_to(written, path)):
+                self._add(key, what, hint)
+            elif key not in {gap.key for _, gap in self.gaps}:
+                self.gaps.append((source, self._file.problem(key, what, hint=hint)))
         return bool(found)
 
     def _breaks_rules(self, section: str, resolved: Mapping[str, object]) -> bool:
@@ -374,3 +394,10 @@ class _Reader:
 
 def _mapping(content: object) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
+
+
+def _is_referred_to(written: object, path: tuple[str, ...]) -> bool:
+    """Whether the value at a path is not written out."""
+    for part in path:
+        written = written[int(part)] if isinstance(written, list) else _mapping(written).get(part)
+    return isinstance(written, str) and has_reference(written)

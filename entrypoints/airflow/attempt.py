@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import attrs
 import structlog
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk.log import mask_secret
 
-from entrypoints.absent import AbsentSource
 from entrypoints.airflow.credentials import AirflowEnvironment
 from entrypoints.airflow.header import WINDOW, Header, read_header
 from entrypoints.cli.stopping import stopping
@@ -30,7 +29,6 @@ from pipeline.application.session import Session
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.stream import PipelineSpec
 from pipeline.ports.metrics import Metrics
-from pipeline.ports.source import Source
 
 Result = TypeVar("Result")
 #: One for each group of a pipeline.
@@ -113,8 +111,9 @@ class Attempt:
         prepare: Prepare = _unchanged,
     ) -> Result:
         """Do ``work`` in a session for each group of the pipeline, or for ``group`` alone, their specs changed by
-        ``prepare``. Only errors that may go away by themselves, and what was stopped before its end, are left to
-        Airflow's retries; no error carries along what a driver said (P10).
+        ``prepare``. ``needs_source``: credentials of their sources that are missing or wrong are told before anything
+        is done, else where such a source is used. Only errors that may go away by themselves, and what was stopped
+        before its end, are left to Airflow's retries; no error carries along what a driver said (P10).
         """
         redactor, stop = Redactor(), threading.Event()
         try:
@@ -144,7 +143,12 @@ class Attempt:
         environment = AirflowEnvironment()
         settings = load_settings(config_dir=self.config_dir, environment=environment, secrets=redactor.secrets)
         file = load_pipeline(
-            str(self.path), settings, needs_source=needs_source, environment=environment, secrets=redactor.secrets
+            str(self.path),
+            settings,
+            needs_source=needs_source,
+            group=self.group,
+            environment=environment,
+            secrets=redactor.secrets,
         )
         for secret in redactor.secrets.values:
             mask_secret(secret)
@@ -152,12 +156,9 @@ class Attempt:
         # Signals can only be handled in the main thread; elsewhere Airflow ends the process as it sees fit.
         in_main = threading.current_thread() is threading.main_thread()
         signals = stopping(graceful=True, stop=stop) if in_main else nullcontext(stop)
-        absent = {
-            name: cast("Source", AbsentSource(name, reason=gap.what, hint=gap.hint))
-            for name, gap in file.source_gaps.items()
-        }
+        gaps = None if needs_source else file.source_gaps
         groups = [prepare(spec) for spec in file.groups if self.group in {None, spec.group}]
         if not groups:
             raise AirflowFailException(f"the file has no group {self.group} any more; start another run")
-        with signals, opened_groups(groups, logger=logger, stop=stop, metrics=metrics, absent=absent) as sessions:
+        with signals, opened_groups(groups, logger=logger, stop=stop, metrics=metrics, gaps=gaps) as sessions:
             yield sessions

@@ -23,7 +23,7 @@ from pipeline.application.session import Session, chosen
 from pipeline.application.sync import SyncResult
 from pipeline.domain.checkpoint import Checkpoint
 from pipeline.domain.counts import StreamCounts
-from pipeline.domain.errors import PipelineError
+from pipeline.domain.errors import LogLost, PipelineError
 from pipeline.domain.finding import Finding, Level
 from pipeline.ports.source import LogStatus
 
@@ -51,7 +51,7 @@ def decide(attempt: Attempt) -> list[str]:
                 "then start a run with take_over"
             )
         return list(build_tasks(attempt.header)[:1])
-    found = attempt.within(lambda sessions: _look_ahead(sessions, attempt, streams))
+    found = attempt.within(lambda sessions: _look_ahead(sessions, attempt, streams), needs_source=False)
     if not found or not wanted.approve:
         return [LOAD]
     attempt.push("risks", "\n".join(f"- {finding.where}: {finding.what}. {finding.hint}" for finding in found))
@@ -127,11 +127,16 @@ def load(attempt: Attempt) -> dict[str, object]:
 
     def work(sessions: Sessions) -> tuple[SyncResult, Checkpoints]:
         streams = sorted(again & sessions[0].pipeline.streams.keys())
-        result = (
-            resync_groups(sessions, streams, with_transform=False)
-            if streams
-            else sync_groups(sessions, with_transform=False)
-        )
+        accepts_gap = not attempt.header.orchestration.approve or not set(gaps).isdisjoint(streams)
+        try:
+            result = (
+                resync_groups(sessions, streams, with_transform=False, accepts_gap=accepts_gap)
+                if streams
+                else sync_groups(sessions, with_transform=False)
+            )
+        except LogLost as error:
+            hint = _after_a_gap(attempt, sessions[0])
+            raise LogLost(error.what, where=error.where, hint=hint, **error.facts) from None
         if attempt.is_another:
             # What earlier attempts loaded before they ended is in the warehouse, but nobody was told of it.
             meter.rows = rows_since(sessions, attempt.pull(DECIDE, key=_LOADS_BEFORE) or {})
@@ -147,6 +152,18 @@ def load(attempt: Attempt) -> dict[str, object]:
         "quarantined": meter.quarantined,
         "lag_s": meter.lag_s,
     }
+
+
+def _after_a_gap(attempt: Attempt, session: Session) -> str:
+    """What to do where a source has lost log and nobody agreed to that, such as when it did so after ``decide``."""
+    if not attempt.header.orchestration.approve:
+        names = ", ".join(session.pipeline.streams)
+        return f"Start a run whose param resync names all of: {names}; changes in between are in no changelog."
+    url = run_url(session.pipeline.name, attempt.run_id)
+    return (
+        f"Clear the task {DECIDE} of this run with all that is downstream, or start another run: it asks under "
+        f"Required Actions whether to copy all streams again ({url})."
+    )
 
 
 def checkpoints_of(sessions: Sessions) -> Checkpoints:

@@ -22,6 +22,7 @@ from entrypoints.airflow.watched import Watched
 from entrypoints.container import detector_of
 from entrypoints.logs import describe_exception
 from entrypoints.pipeline_file import load_pipeline
+from entrypoints.problems import Problem, refuse
 from entrypoints.redaction import Redactor
 from entrypoints.settings import load_settings
 from pipeline.domain.errors import PipelineError
@@ -34,16 +35,21 @@ CHANGES, AGE = "changes", "age"
 
 @attrs.define
 class _Group:
-    """What is known of one group of the pipeline; its detector is opened on the first look."""
+    """What is known of one group of the pipeline; its detector is opened on the first look. ``gap`` is what is wrong
+    with its source's credentials.
+    """
 
     spec: PipelineSpec
     behind_service: bool
+    gap: Problem | None = None
     _mark: str | None = None
     _due: float = -math.inf
     _detector: ChangeDetector | None = None
 
     def look(self) -> bool:
         """Whether there is something to do; not asked of the source before it has rested."""
+        if self.gap is not None:
+            refuse([self.gap])
         if time.monotonic() < self._due:
             return False
         if self._detector is None:
@@ -54,9 +60,9 @@ class _Group:
         self._mark = seen.mark
         return seen.has_changes
 
-    def under(self, spec: PipelineSpec) -> _Group:
+    def under(self, spec: PipelineSpec, gap: Problem | None) -> _Group:
         """The same group as it is now, with what is known of it."""
-        return _Group(spec, self.behind_service, mark=self._mark, due=self._due)
+        return _Group(spec, self.behind_service, gap, mark=self._mark, due=self._due)
 
     def close(self) -> None:
         """Disconnect; what was seen stays known."""
@@ -125,13 +131,16 @@ class Watch:
             return False
         environment, secrets = AirflowEnvironment(), self._redactor.secrets
         settings = load_settings(config_dir=Path(self.watched.config_dir), environment=environment, secrets=secrets)
-        file = load_pipeline(self.watched.path, settings, environment=environment, secrets=secrets)
+        file = load_pipeline(self.watched.path, settings, needs_source=False, environment=environment, secrets=secrets)
         known = {group.spec.group: group for group in self._groups}
+        found = [(spec, file.source_gaps.get(spec.source.name)) for spec in file.groups]
         for group in self._groups:
             group.close()
         self._groups = tuple(
-            known[spec.group].under(spec) if spec.group in known else _Group(spec, self.watched.behind_service)
-            for spec in file.groups
+            known[spec.group].under(spec, gap)
+            if spec.group in known
+            else _Group(spec, self.watched.behind_service, gap)
+            for spec, gap in found
         )
         self._read_at = changed_at
         return False

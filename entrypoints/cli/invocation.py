@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets as random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from entrypoints.settings import Settings
     from pipeline.application.session import Session
     from pipeline.ports.metrics import Metrics
-    from pipeline.ports.source import Source
 
 #: Masks secrets in everything that this process prints; filled while configuration is read.
 _redactor: Redactor | None = None
@@ -105,22 +104,23 @@ def invocation(
     aborting it.
     """
     from entrypoints import logs
-    from entrypoints.absent import AbsentSource
     from entrypoints.cli.stopping import stopping
     from entrypoints.container import opened_groups
     from entrypoints.pipeline_file import load_pipeline
 
     settings = settings_of(common)
     file = load_pipeline(pipeline, settings, needs_source=needs_source, secrets=redactor().secrets)
-    absent = {
-        name: cast("Source", AbsentSource(name, reason=gap.what, hint=gap.hint))
-        for name, gap in file.source_gaps.items()
-    }
     with ExitStack() as stack:
         stack.enter_context(logging_to(settings, command=command, name=file.spec.name, quiet=quiet))
         stop = stack.enter_context(stopping(graceful=graceful))
         sessions = stack.enter_context(
-            opened_groups(file.groups, logger=logs.logger(), stop=stop, metrics=metrics, absent=absent)
+            opened_groups(
+                file.groups,
+                logger=logs.logger(),
+                stop=stop,
+                metrics=metrics,
+                gaps=None if needs_source else file.source_gaps,
+            )
         )
         yield Invocation(settings, file, sessions)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,13 +24,16 @@ def credentials(name: str) -> list[object]:
     return [spec.source.options["dsn"], dict(spec.warehouse.options)]
 
 
-def load_fails(name: str) -> list[object]:
-    """How often the task ``load`` of a pipeline is tried; whether its failure forbids that, its cause and its text."""
+def load_fails(name: str, resync: Sequence[str] = ()) -> list[object]:
+    """How often the task ``load`` of a pipeline is tried; whether its failure forbids that, its cause and its text.
+    The run is to copy ``resync`` again.
+    """
     from entrypoints.airflow.factory import build_dags
     from entrypoints.airflow.graph import perform
 
     retries = build_dags()[name].get_task("load").retries
-    return [retries, *_failure(lambda: perform("load", *_paths(name), group=name, params={}, ti=_instance({})))]
+    context = {"params": {"resync": list(resync)}, "ti": _instance({})}
+    return [retries, *_failure(lambda: perform("load", *_paths(name), group=name, **context))]
 
 
 def anything_fails(name: str, canary: str) -> list[object]:

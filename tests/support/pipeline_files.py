@@ -11,9 +11,11 @@ from pipeline.domain.errors import ConfigError
 DSN = "postgresql://app:swordfish@db.example.com/crm"
 
 
-def load(settings: Settings, text: str, *, needs_source: bool = True, **environment: str) -> PipelineFile:
+def load(
+    settings: Settings, text: str, *, needs_source: bool = True, group: str | None = None, **environment: str
+) -> PipelineFile:
     (settings.config_dir / "pipelines" / "crm.yaml").write_text(text)
-    return load_pipeline("crm", settings, needs_source=needs_source, environment=environment)
+    return load_pipeline("crm", settings, needs_source=needs_source, group=group, environment=environment)
 
 
 def problems(settings: Settings, text: str, **environment: str) -> list[str]:

@@ -46,12 +46,19 @@ def sync_groups(sessions: Sequence[Session], *, with_transform: bool = True) -> 
 
 
 def resync_groups(
-    sessions: Sequence[Session], streams: Collection[str] | None, *, with_transform: bool = True
+    sessions: Sequence[Session],
+    streams: Collection[str] | None,
+    *,
+    with_transform: bool = True,
+    accepts_gap: bool = True,
 ) -> SyncResult:
-    """Copy streams again (None: all), each group that has any of them by itself, then build the marts."""
+    """Copy streams again (None: all), each group that has any of them by itself, then build the marts. Raises
+    ``LogLost`` where a group has a gap and not all of its streams are named, or no gap is accepted.
+    """
 
     def work(session: Session, names: tuple[str, ...] | None) -> SyncResult:
-        return resync(session, tuple(session.pipeline.streams) if names is None else names)
+        again = tuple(session.pipeline.streams) if names is None else names
+        return resync(session, again, accepts_gap=accepts_gap)
 
     return _moved(sessions, chosen(sessions, streams), work, with_transform=with_transform)
 

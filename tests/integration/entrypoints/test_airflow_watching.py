@@ -120,6 +120,19 @@ def test_what_somebody_has_to_mend_is_a_reason_once_and_a_source_that_is_away_is
     assert asyncio.run(asyncio.wait_for(away(), 60)) == AGE
 
 
+def test_a_credential_that_is_missing_keeps_nobody_from_seeing_changes_of_other_sources(home: Path) -> None:
+    (home / "config" / "pipelines" / "notes.yaml").write_text(
+        "sources: {drop: {kind: files, url: '${DROP_URL}'}, notes: {kind: postgres, dsn: '${NOTES_DSN}'}}\n"
+        "warehouse: {kind: duckdb, path: var/notes.duckdb}\n"
+        "streams: {lines: {source: drop, read: {path: '*.csv'}}, notes: {source: notes}}\n"
+    )
+
+    async def first() -> str:
+        return await anext(watch(home))
+
+    assert asyncio.run(asyncio.wait_for(first(), 60)) == CHANGES
+
+
 def test_an_error_that_nobody_thought_of_is_a_reason_once_and_does_not_end_the_watch(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from pipeline.application.session import Session
 from pipeline.application.sync import sync
 from pipeline.application.transform import pending_transform, transform, transform_changed
 from pipeline.domain.change import Operation
-from pipeline.domain.errors import ConfigError, SourceRejected, SourceUnreachable
+from pipeline.domain.errors import ConfigError, LogLost, SourceRejected, SourceUnreachable
 from pipeline.domain.stream import StreamSpec, SystemSpec
 from pipeline.ports.warehouse import target_of
 from tests.support.memory_source import ORDERS, Database, MemorySource
@@ -185,6 +185,18 @@ def test_streams_choose_their_groups() -> None:
     everything = verify_groups(sessions)
     assert (everything.position, [verdict.stream for verdict in everything.verdicts]) == (None, ["orders", "rates"])
     assert everything.is_equal
+
+
+def test_a_gap_that_was_not_agreed_to_is_not_accepted_even_where_every_stream_is_copied_again() -> None:
+    fleet = Fleet()
+    fleet.commit(1)
+    sync_groups(fleet.sessions())
+    fleet.rig.database.slot = None
+    with pytest.raises(LogLost):
+        resync_groups(fleet.sessions(), ["orders"], accepts_gap=False)
+    assert fleet.rig.database.slot is None
+    resync_groups(fleet.sessions(), ["orders"])
+    assert fleet.rig.database.slot is not None
 
 
 def test_what_is_told_of_groups_is_told_of_all() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import attrs
 import pytest
 import structlog
 
@@ -11,8 +12,9 @@ from adapters.metrics.live import LiveMetrics
 from adapters.warehouses.memory import MemoryWarehouse
 from entrypoints import registry
 from entrypoints.absent import AbsentSource
-from entrypoints.container import opened
-from pipeline.domain.errors import ConfigError, Missing, SourceUnreachable
+from entrypoints.container import opened, opened_groups
+from entrypoints.problems import Problem
+from pipeline.domain.errors import ConfigError, Missing
 from pipeline.domain.events import CopyAdvanced
 from pipeline.domain.stream import PipelineSpec, StreamSpec, SystemSpec
 
@@ -64,11 +66,25 @@ def test_everything_is_closed_after_an_error() -> None:
 def test_an_absent_source_says_what_is_missing_only_when_it_is_used() -> None:
     absent = AbsentSource("crm", reason="the environment variable CRM_DSN is not set", hint="Set it.")
     with (
-        pytest.raises(SourceUnreachable) as caught,
+        pytest.raises(ConfigError) as caught,
         opened(SPEC, logger=LOGGER, source=absent) as session,  # type: ignore[arg-type] # has close alone
     ):
         session.source.log()
     assert str(caught.value) == "source crm: the environment variable CRM_DSN is not set Set it."
+
+
+def test_where_not_every_source_is_needed_one_that_cannot_be_built_fails_when_it_is_used() -> None:
+    wrong = attrs.evolve(SPEC, source=SystemSpec("postgres", "erp", {"dsn": "no dsn"}), group="erp")
+    unset = attrs.evolve(SPEC, source=SystemSpec("postgres", "fx"), group="fx")
+    groups, gaps = (SPEC, wrong, unset), {"fx": Problem("crm.yaml", "sources.fx.dsn", "FX_DSN is not set")}
+    with opened_groups(groups, logger=LOGGER, gaps=gaps) as [crm, erp, fx]:
+        assert crm.source.name == "crm"
+        with pytest.raises(ConfigError, match="source erp: "):
+            erp.source.log()
+        with pytest.raises(ConfigError, match="source fx: FX_DSN is not set"):
+            fx.source.log()
+    with pytest.raises(ConfigError, match="source erp: "), opened_groups(groups, logger=LOGGER):
+        pass
 
 
 def test_a_driver_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

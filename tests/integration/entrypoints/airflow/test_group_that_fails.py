@@ -1,4 +1,6 @@
-"""An API that is away among sources that are there: only its own group fails, and people are told once."""
+"""An API that is away, or whose credentials are, among sources that are there: only its own group fails, and people are
+told once.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,8 @@ from tests.support.dag_runner import DagRunner
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 AWAY = {"SHOP_RATES_URL": "http://127.0.0.1:1"}
+#: Its address is not set, or is none.
+UNSET, WRONG = {"SHOP_RATES_URL": ""}, {"SHOP_RATES_URL": "rates"}
 FAILED = {"load fx__rates": "failed", "all_loaded": "upstream_failed"}
 #: What a change of a product and a new list of prices give events.
 TOLD = sorted([*OF_PRODUCTS, "shop/staging/prices"])
@@ -39,6 +43,26 @@ def test_the_others_are_loaded_and_marts_built_from_them_and_the_run_fails_in_th
         [(load,)] = connection.execute("SELECT max(load) FROM pipeline.loads").fetchall()
         transformed = connection.execute("SELECT max(load) FROM pipeline.transforms").fetchall()
     assert transformed == [(load,)]
+
+
+@pytest.mark.parametrize(
+    ("held", "said"), [(UNSET, "the environment variable SHOP_RATES_URL is not set"), (WRONG, "source fx: url")]
+)
+def test_a_credential_that_is_missing_or_wrong_fails_its_own_group_alone(
+    airflow: DagRunner, shop: str, held: dict[str, str], said: str
+) -> None:
+    change_product(shop)
+    result, output = airflow.run("shop", held)
+    assert (result["state"], result["tasks"]) == ("failed", FLAT | FAILED), output[-4000:]
+    assert set(OF_PRODUCTS) <= set(result["events"])
+    assert output.count("alert raised") == 1
+    assert said in output
+
+
+def test_a_stream_that_is_to_be_copied_again_needs_its_credential_at_once(airflow: DagRunner) -> None:
+    result, output = airflow.run("shop", UNSET, resync=["rates"])
+    assert (result["state"], result["tasks"]["decide"]) == ("failed", "failed")
+    assert "the environment variable SHOP_RATES_URL is not set" in output
 
 
 def test_where_nothing_could_be_loaded_nothing_is_built(airflow: DagRunner, home: Path) -> None:

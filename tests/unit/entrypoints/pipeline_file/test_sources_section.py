@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entrypoints.settings import Settings
+from pipeline.domain.errors import ConfigError
 from tests.support.pipeline_files import DSN, load, problems
 
 SOURCES = """sources:
@@ -64,3 +65,24 @@ def test_a_missing_secret_of_one_source_is_a_gap_of_that_source(settings: Settin
     text = f"{SOURCES}streams: {{people: {{source: crm}}, rates: {{source: fx}}}}\n"
     file = load(settings, text, needs_source=False, CRM_DSN=DSN)
     assert {name: gap.key for name, gap in file.source_gaps.items()} == {"fx": "sources.fx.auth.token"}
+
+
+@pytest.mark.parametrize("held", [{}, {"FX_TIMEOUT": "soon"}])
+def test_what_does_not_fit_where_a_reference_stands_is_a_gap_of_that_source(
+    settings: Settings, held: dict[str, str]
+) -> None:
+    text = f"{SOURCES}streams: {{people: {{source: crm}}, rates: {{source: fx}}}}\n"
+    text = text.replace("https://fx.example.com", "https://fx.example.com, timeout: '${FX_TIMEOUT}'")
+    file = load(settings, text, needs_source=False, CRM_DSN=DSN, FX_TOKEN="t", **held)
+    assert [(name, gap.key) for name, gap in file.source_gaps.items()] == [("fx", "sources.fx.timeout")]
+    with pytest.raises(ConfigError, match=r"sources\.fx\.timeout"):
+        load(settings, text, CRM_DSN=DSN, FX_TOKEN="t", **held)
+
+
+def test_a_gap_concerns_only_the_groups_of_its_source(settings: Settings) -> None:
+    text = f"{SOURCES}streams: {{people: {{source: crm}}, rates: {{source: fx}}}}\n"
+    assert load(settings, text, group="crm", CRM_DSN=DSN).spec.group == "crm"
+    with pytest.raises(ConfigError, match="FX_TOKEN is not set"):
+        load(settings, text, group="fx__rates", CRM_DSN=DSN)
+    with pytest.raises(ConfigError, match="FX_TOKEN is not set"):
+        load(settings, text, CRM_DSN=DSN)
