@@ -15,6 +15,9 @@ from adapters.sources.sql.sqlite_types import SqliteColumn
 from adapters.sources.sql.statements import Bind, conditions
 from pipeline.domain.valuetext import texts
 
+#: The column of values that are not of their column's type.
+ODDITIES = "oddities"
+
 _PREPARER = SQLiteDialect().identifier_preparer
 
 
@@ -25,26 +28,29 @@ def quoted(name: str) -> str:
 
 def statement(select: Select, source: str, *, is_plain: bool = False) -> tuple[str, list[object]]:
     """The text and its values. The first row is no row of the table: ADBC takes the columns' types from the first rows,
-    where a column may hold nothing but nulls. The last column tells of values that are not of their column's type;
-    ``is_plain``: there are none but in columns that have no plain expression.
+    where a column may hold nothing but nulls. The column ``ODDITIES`` tells of values that are not of their column's
+    type, where any column may have some; ``is_plain``: none that has a plain expression.
     """
     values: list[object] = []
     columns = [column for column in select.columns if isinstance(column, SqliteColumn)]
     order = [column for column in select.order if isinstance(column, SqliteColumn)]
-    seeds = ["0", *(column.seed for column in columns), "''", *(column.order_seed for column in order)]
     taken = [
-        "1",
-        *(column.plain if is_plain and column.plain else column.expression for column in columns),
-        _oddities(columns, is_plain=is_plain),
-        *(column.ordered for column in order),
+        (column.seed, column.plain if is_plain and column.plain else column.expression, f"c{number}")
+        for number, column in enumerate(columns)
     ]
-    first = ", ".join(f"{seed} AS c{number}" for number, seed in enumerate(seeds))
-    text = f"SELECT {first} UNION ALL SELECT {', '.join(taken)} FROM {source}"
+    oddities = _oddities(columns, is_plain=is_plain)
+    if oddities:
+        taken.append(("''", oddities, ODDITIES))
+    ranks = [len(taken) + 1 + number for number in range(len(order) + 1)] if order else []
+    if order:
+        taken += [("0", "1", "rank"), *((column.order_seed, column.ordered, "") for column in order)]
+    first = ", ".join(f"{seed} AS {name}" if name else seed for seed, _, name in taken)
+    text = f"SELECT {first} UNION ALL SELECT {', '.join(taken_as for _, taken_as, _ in taken)} FROM {source}"
     where = conditions(select, binder(values))
     if where:
         text += f" WHERE {' AND '.join(where)}"
     if order:
-        text += f" ORDER BY {', '.join(str(number) for number in (1, *range(len(columns) + 3, len(taken) + 1)))}"
+        text += f" ORDER BY {', '.join(map(str, ranks))}"
     return (f"{text} LIMIT {select.limit + 1}" if select.limit is not None else text), values
 
 
@@ -59,10 +65,10 @@ def binder(values: list[object]) -> Bind:
 
 
 def _oddities(columns: Sequence[SqliteColumn], *, is_plain: bool) -> str:
-    """A JSON array of the odd values as text, one place a column, null in rows that have none."""
+    """A JSON array of the odd values as text, one place a column, null in rows that have none; "" where none may."""
     asked = [column for column in columns if column.odd and not (is_plain and column.plain)]
     if not asked:
-        return "NULL"
+        return ""
     shown = ", ".join(_shown(column) if column in asked else "NULL" for column in columns)
     return f"CASE WHEN {' OR '.join(column.odd for column in asked)} THEN json_array({shown}) END"
 

@@ -18,7 +18,7 @@ from adapters.sources.sql.database import Fetched, Lost, Select, fetched
 from adapters.sources.sql.errors import translated
 from adapters.sources.sql.reading import Reading
 from adapters.sources.sql.relation import RelationName
-from adapters.sources.sql.sqlite_statements import binder, quoted, statement
+from adapters.sources.sql.sqlite_statements import ODDITIES, binder, quoted, statement
 from adapters.sources.sql.sqlite_types import SqliteColumn
 from adapters.sources.sql.statements import conditions
 from pipeline.domain.errors import ConfigError, SourceUnreachable
@@ -89,13 +89,12 @@ class SqliteView:
 
     def _read(self, select: Select) -> Iterator[Fetched]:
         text, values = statement(select, self.source_of(select.described.reading), is_plain=not self._any_odd(select))
-        names = len(select.columns)
         is_first = True
         for batch in self._batches(text, values, rows=self._piece_rows(select)):
             rows = batch.slice(1) if is_first else batch
             is_first = False
             if rows.num_rows:
-                yield _decoded(select, [rows.column(number + 1) for number in range(names + 1)])
+                yield _decoded(select, rows)
 
     def _any_odd(self, select: Select) -> bool:
         """Whether any row has a value that the fast way of reading its column would not get right."""
@@ -133,15 +132,14 @@ class SqliteView:
         return self._connection
 
 
-def _decoded(select: Select, raw: list[pa.Array]) -> Fetched:
-    *values, oddities = raw
+def _decoded(select: Select, rows: pa.RecordBatch) -> Fetched:
     arrays, lost = [], []
-    for selected, array in zip(select.columns, values, strict=True):
-        decoded, misfits = selected.decode(array)
+    for number, selected in enumerate(select.columns):
+        decoded, misfits = selected.decode(rows.column(number))
         arrays.append(decoded)
         lost += [(selected.column.name, misfit) for misfit in misfits]
-    if oddities.null_count < len(oddities):
-        lost += _odd_values(select, oddities)
+    if ODDITIES in rows.schema.names and rows.column(ODDITIES).null_count < rows.num_rows:
+        lost += _odd_values(select, rows.column(ODDITIES))
     return fetched(select, arrays, lost)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,7 +40,7 @@ def timestamps(texts: pa.Array, kind: pa.TimestampType) -> tuple[pa.Array, list[
         naive = pc.cast(plain, pa.timestamp("us"))
         return naive.cast(pa.int64()).cast(kind)
 
-    return _read(texts, kind, pattern=_USUAL_STAMP, usual=usual, odd=odd)
+    return _read(texts, kind, pattern=_USUAL_STAMP, usual=usual, odd=odd, shortest=len("2026-01-01 00:00:00"))
 
 
 def dates(texts: pa.Array) -> tuple[pa.Array, list[Lost]]:
@@ -51,7 +52,10 @@ def dates(texts: pa.Array) -> tuple[pa.Array, list[Lost]]:
             raise ValueError("more than a date")
         return at.date()
 
-    return _read(texts, pa.date32(), pattern=_USUAL_DAY, usual=lambda plain: pc.cast(plain, pa.date32()), odd=odd)
+    def usual(plain: pa.Array) -> pa.Array:
+        return pc.cast(plain, pa.date32())
+
+    return _read(texts, pa.date32(), pattern=_USUAL_DAY, usual=usual, odd=odd, shortest=len("2026-01-01"))
 
 
 def clock_times(texts: pa.Array) -> tuple[pa.Array, list[Lost]]:
@@ -69,7 +73,7 @@ def clock_times(texts: pa.Array) -> tuple[pa.Array, list[Lost]]:
         stamps = pc.cast(pc.binary_join_element_wise("1970-01-01", plain, " "), pa.timestamp("us"))
         return stamps.cast(pa.int64()).cast(pa.time64("us"))
 
-    return _read(texts, pa.time64("us"), pattern=f"^{_CLOCK}$", usual=usual, odd=odd)
+    return _read(texts, pa.time64("us"), pattern=f"^{_CLOCK}$", usual=usual, odd=odd, shortest=len("00:00:00"))
 
 
 def _read(
@@ -79,14 +83,20 @@ def _read(
     pattern: str,
     usual: Callable[[pa.Array], pa.Array],
     odd: Callable[[str], object],
+    shortest: int,
 ) -> tuple[pa.Array, list[Lost]]:
-    is_usual = pc.fill_null(pc.match_substring_regex(texts, pattern), True)
-    if pc.all(is_usual, min_count=0).as_py():
-        try:
+    """``usual`` reads texts of the ``pattern`` right or refuses all, and all others of ``shortest`` bytes or more."""
+    if (pc.min(pc.binary_length(texts)).as_py() or 0) >= shortest:
+        with suppress(pa.ArrowInvalid):
             return usual(texts), []
-        except pa.ArrowInvalid:
-            is_usual = pa.repeat(False, len(texts))  # a month 13: each text has to be read by itself
-    values = usual(pc.if_else(is_usual, texts, None))
+    is_usual = pc.fill_null(pc.match_substring_regex(texts, pattern), True)
+    try:
+        values = usual(pc.if_else(is_usual, texts, None))
+    except pa.ArrowInvalid:
+        is_usual = pa.repeat(False, len(texts))  # a month 13: each text has to be read by itself
+        values = pa.nulls(len(texts), kind)
+    if pc.all(is_usual, min_count=0).as_py():
+        return values, []
     rows = pc.indices_nonzero(pc.and_(pc.invert(is_usual), texts.is_valid())).cast(pa.int64())
     encoded = texts.take(rows).dictionary_encode()
     read = [_or_none(odd, text) for text in encoded.dictionary.to_pylist()]

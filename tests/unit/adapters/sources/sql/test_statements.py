@@ -48,12 +48,11 @@ def test_values_are_bound_on_sqlite_and_odd_ones_told() -> None:
     number = column_of("n", source_name="n", quoted='"n"', declared="INT", nullable=False)
     wanted = select(number, since=((number, pa.scalar(5)),), order=(number,))
     assert sqlite_statements.statement(wanted, "t", is_plain=True) == (
-        """SELECT 0 AS c0, 0 AS c1, '' AS c2, 0.0 AS c3 UNION ALL SELECT 1, "n", NULL, "n" FROM t WHERE ("n" >= ?) """
-        "ORDER BY 1, 4",
+        'SELECT 0 AS c0, 0 AS rank, 0.0 UNION ALL SELECT "n", 1, "n" FROM t WHERE ("n" >= ?) ORDER BY 2, 3',
         [5],
     )
     assert sqlite_statements.statement(select(number, limit=3), "t") == (
-        """SELECT 0 AS c0, 0 AS c1, '' AS c2 UNION ALL SELECT 1, CASE WHEN typeof("n")='integer' THEN "n" END, """
+        """SELECT 0 AS c0, '' AS oddities UNION ALL SELECT CASE WHEN typeof("n")='integer' THEN "n" END, """
         """CASE WHEN (typeof("n") NOT IN ('integer','null')) THEN json_array(CASE WHEN (typeof("n") NOT IN """
         """('integer','null')) THEN CASE typeof("n") WHEN 'blob' THEN hex("n") ELSE CAST("n" AS TEXT) END END) END """
         "FROM t LIMIT 4",
