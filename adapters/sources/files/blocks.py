@@ -8,6 +8,8 @@ import attrs
 import numpy as np
 import pyarrow as pa
 
+#: The line of a file that is bad as a whole.
+WHOLE_FILE = 0
 #: So many characters of a line that is no row are kept.
 TEXT_CHARS = 1_000
 
@@ -32,3 +34,14 @@ class Block:
     lines: np.ndarray
     bad: tuple[BadLine, ...] = ()
     extra: pa.Array | None = None
+
+    def behind(self, line: int) -> Block:
+        """What of the block comes after a line."""
+        after = self.lines > line
+        mask = pa.array(after)
+        return Block(
+            {name: values.filter(mask) for name, values in self.columns.items()},
+            self.lines[after],
+            tuple(bad for bad in self.bad if bad.line > line or bad.line == WHOLE_FILE),
+            None if self.extra is None else self.extra.filter(mask),
+        )

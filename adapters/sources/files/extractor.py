@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import attrs
 
 from adapters.sources.files import discovery, findings
+from adapters.sources.files.blocks import WHOLE_FILE
 from adapters.sources.files.columns import Layout, Samples, can_sweep, known_shapes, layout_of, new_shapes
 from adapters.sources.files.manifest import Entry, Manifest, Patience, Sorted, in_order, sort_out
 from adapters.sources.files.options import ReadOptions, Removed, SourceOptions, read_options
 from adapters.sources.files.plan import Plan
-from adapters.sources.files.reading import WHOLE_FILE
 from adapters.sources.files.store import FileInfo, Store
 from adapters.sources.files.typewords import Shape
 from adapters.sources.polling.extractor import Extraction, Kind

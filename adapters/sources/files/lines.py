@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import attrs
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 #: More runs than this are remembered as one: it names lines that were none, whose deletion does nothing.
 _MOST_RUNS = 500
@@ -22,6 +24,11 @@ def _run_tuple(runs: tuple[tuple[int, int], ...] | list[tuple[int, int]]) -> tup
     if len(joined) > _MOST_RUNS:
         return ((joined[0][0], joined[-1][1]),)
     return tuple(joined)
+
+
+def places(path: str, numbers: np.ndarray) -> pa.StringArray:
+    """Lines of a file as people are told of them."""
+    return pc.binary_join_element_wise(f"{path}, line", pa.array(numbers).cast(pa.string()), " ")
 
 
 @attrs.frozen

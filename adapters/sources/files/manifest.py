@@ -32,11 +32,18 @@ class Fate(Enum):
 
 @attrs.frozen
 class Entry:
-    """What is known of a file: how it was listed when it was read, and which of its lines became rows."""
+    """What is known of a file: how it was listed when it was read, which of its lines became rows, and which of those
+    lack a declared key, so that they wait in quarantine under their place.
+    """
 
     evidence: tuple[int, int, str]
     lines: Lines = attrs.field(factory=Lines)
     fate: Fate = Fate.LOADED
+    keyless: Lines = attrs.field(factory=Lines)
+
+    def joined(self, before: Entry, fate: Fate) -> Entry:
+        """The same file with the lines of an entry ``before`` beside its own."""
+        return Entry(self.evidence, before.lines | self.lines, fate, before.keyless | self.keyless)
 
     def encode(self) -> str:
         """The bookmark's value."""
@@ -48,6 +55,7 @@ class Entry:
             "rows": self.lines.count,
             "lines": self.lines.runs,
             "fate": self.fate.value,
+            **({"keyless": self.keyless.runs} if self.keyless.runs else {}),
         }
         return json.dumps(content, separators=(",", ":"))
 
@@ -55,8 +63,8 @@ class Entry:
     def decode(cls, text: str) -> Entry:
         """The entry that ``encode`` wrote."""
         content = json.loads(text)
-        lines = Lines(tuple((first, last) for first, last in content["lines"]))
-        return cls((content["size"], content["modified"], content["tag"]), lines, Fate(content["fate"]))
+        lines, keyless = (Lines([(first, last) for first, last in content.get(k, ())]) for k in ("lines", "keyless"))
+        return cls((content["size"], content["modified"], content["tag"]), lines, Fate(content["fate"]), keyless)
 
 
 @attrs.frozen

@@ -76,4 +76,5 @@ class Plan:
 
     def _forget(self, *, deletes: bool) -> Iterator[Rows]:
         for path in self.found.gone:
-            yield from forget_file(path, self.manifest.entries[path], self.layout, deletes=deletes)
+            closes = self.options.removed is Removed.DELETE
+            yield from forget_file(path, self.manifest.entries[path], self.layout, deletes=deletes, closes=closes)

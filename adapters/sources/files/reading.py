@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from adapters.sources.files.blocks import BadLine, Block
+from adapters.sources.files.blocks import WHOLE_FILE, BadLine, Block
 from adapters.sources.files.casting import cast
 from adapters.sources.files.columns import Layout
 from adapters.sources.files.content import Unreadable
 from adapters.sources.files.formats import blocks_of
-from adapters.sources.files.lines import Lines
+from adapters.sources.files.lines import Lines, places
 from adapters.sources.files.manifest import FILE, Entry, Fate
 from adapters.sources.files.options import ReadOptions
 from adapters.sources.files.store import FileInfo, Store, Vanished
@@ -26,8 +26,6 @@ from pipeline.domain.change import Misfit
 from pipeline.domain.schema import Column
 
 NO_KEY = "no value in a column of the key"
-#: The line of a file that is bad as a whole.
-WHOLE_FILE = 0
 
 _KEYS_AT_A_TIME = 100_000
 
@@ -48,27 +46,27 @@ def read_file(
     """The pieces of a file that is new or changed; the last one has its entry, those before say that it is read in
     part. ``entry`` is what was known of it.
 
-    Where rows are known by their lines, the last piece deletes the lines that are no more; of a file that turned bad
-    none is. In append mode a file that was broken off goes on behind what was loaded of it.
+    Where rows are known by their lines, the last piece deletes the lines that are no more; where they have a key, it
+    tells which of the lines that lacked it do so no more. Of a file that turned bad none is. In append mode a file that
+    was broken off goes on behind what was loaded of it.
     """
     is_going_on = options.is_append and entry is not None and entry.fate is Fate.PARTIAL
     loaded = entry.lines if is_going_on and entry is not None and entry.evidence == info.evidence else Lines()
-    known = entry.lines if entry is not None else Lines()
-    seen = loaded
+    known, keyless = (entry.lines, entry.keyless) if entry is not None else (Lines(), Lines())
+    before = Entry(info.evidence, known, keyless=keyless)
+    seen = Entry(info.evidence, loaded)
     try:
         for read, is_last in _with_last(_blocks(store, info, options, layout)):
-            block = _behind(read.block, loaded.highest) if loaded.runs else read.block
+            block = read.block.behind(loaded.highest) if loaded.runs else read.block
             table, misfits = rows_of(block, info, options, layout, has_odd_bytes=read.has_odd_bytes)
-            seen = seen | Lines.of(np.sort(np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64)))
+            seen = _seen(seen, block, misfits)
             rows = Rows(table, misfits, byte_count=read.byte_count)
             if not is_last:
-                partial = Entry(info.evidence, known | seen, Fate.PARTIAL)
-                rows = attrs.evolve(rows, bookmarks={FILE + info.path: partial.encode()})
-                yield rows
+                partial = seen.joined(before, Fate.PARTIAL)
+                yield attrs.evolve(rows, bookmarks={FILE + info.path: partial.encode()})
                 continue
-            yield from _ending(
-                rows, _last_entry(store, info, known, seen, read), options, layout, known=known, info=info
-            )
+            last = _last_entry(store, info, before, seen, read)
+            yield from _ending(rows, last, options, layout, before=before, path=info.path)
     except Vanished:  # told of as gone by the next listing
         return
 
@@ -81,13 +79,15 @@ def is_readable(store: Store, info: FileInfo, options: ReadOptions, layout: Layo
         return False
 
 
-def forget_file(path: str, entry: Entry, layout: Layout, *, deletes: bool) -> Iterator[Rows]:
-    """The pieces that forget a file that is gone, deleting its lines if ``deletes``."""
+def forget_file(path: str, entry: Entry, layout: Layout, *, deletes: bool, closes: bool) -> Iterator[Rows]:
+    """The pieces that forget a file that is gone, deleting its lines if ``deletes``, and telling if it ``closes`` that
+    those without a key are no more.
+    """
     nothing = layout.schema.arrow().empty_table()
     lines = entry.lines if deletes else Lines()
     for numbers in lines.numbers(at_most=_KEYS_AT_A_TIME):
         yield Rows(nothing, deleted=_keys(path, numbers, layout))
-    yield Rows(nothing, bookmarks={FILE + path: None})
+    yield Rows(nothing, mended=_mended(path, entry.keyless if closes else Lines()), bookmarks={FILE + path: None})
 
 
 def rows_of(
@@ -116,15 +116,20 @@ def rows_of(
     if layout.file is not None:
         arrays[layout.file.name] = pa.repeat(info.path, count + bad_count)
     if layout.line is not None:
-        arrays[layout.line.name] = pa.array(np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64))
+        arrays[layout.line.name] = pa.array(_all_lines(block))
     misfits += _without_key(arrays, misfits, options, layout, count=count)
     misfits += _of_bad_lines(block.bad, layout, first=count)
-    if not layout.has_place:
-        lines = np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64)
-        misfits = [_placed(misfit, info, lines) for misfit in misfits]
+    lines = _all_lines(block)
+    keys = layout.schema.key if options.key else ()
+    misfits = [_placed(misfit, info, lines, is_shown=not layout.has_place, keys=keys) for misfit in misfits]
     return pa.Table.from_arrays([arrays[name] for name in layout.schema.names], schema=layout.schema.arrow()), tuple(
         misfits
     )
+
+
+def _all_lines(block: Block) -> np.ndarray:
+    """The lines of a block, its bad ones at the end."""
+    return np.append(block.lines, [bad.line for bad in block.bad]).astype(np.int64) if block.bad else block.lines
 
 
 def _blocks(store: Store, info: FileInfo, options: ReadOptions, layout: Layout) -> Iterator[_Read]:
@@ -149,40 +154,44 @@ def _nothing(*bad: BadLine) -> Block:
     return Block({}, np.empty(0, np.int64), bad)
 
 
-def _last_entry(store: Store, info: FileInfo, known: Lines, seen: Lines, read: _Read) -> Entry:
+def _seen(seen: Entry, block: Block, misfits: Sequence[Misfit]) -> Entry:
+    """The entry with the lines of one more block."""
+    lines = _all_lines(block)
+    keyless = [lines[misfit.rows.to_numpy(zero_copy_only=False)] for misfit in misfits if misfit.names is not None]
+    return attrs.evolve(
+        seen,
+        lines=seen.lines | Lines.of(np.sort(lines) if block.bad else lines),
+        keyless=seen.keyless | Lines.of(np.unique(np.concatenate(keyless))) if keyless else seen.keyless,
+    )
+
+
+def _last_entry(store: Store, info: FileInfo, before: Entry, seen: Entry, read: _Read) -> Entry:
     """What to remember of a file that was read to its end; one that changed meanwhile is read once more."""
     if not store.is_as_listed(info):
-        return Entry(info.evidence, known | seen, Fate.PARTIAL)
-    return Entry(info.evidence, known | seen, Fate.BAD) if read.unreadable else Entry(info.evidence, seen)
+        return seen.joined(before, Fate.PARTIAL)
+    return seen.joined(before, Fate.BAD) if read.unreadable else seen
 
 
 def _ending(
-    rows: Rows, entry: Entry, options: ReadOptions, layout: Layout, *, known: Lines, info: FileInfo
+    rows: Rows, entry: Entry, options: ReadOptions, layout: Layout, *, before: Entry, path: str
 ) -> Iterator[Rows]:
     """The last piece, after the deletion of surplus lines where these are many."""
-    surplus = known.minus(entry.lines) if options.has_line_key and entry.fate is Fate.LOADED else Lines()
-    bookmarks = {FILE + info.path: entry.encode()}
+    surplus = before.lines.minus(entry.lines) if options.has_line_key and entry.fate is Fate.LOADED else Lines()
     nothing = layout.schema.arrow().empty_table()
     for numbers in surplus.numbers(at_most=_KEYS_AT_A_TIME):
-        yield Rows(nothing, deleted=_keys(info.path, numbers, layout))
-    yield attrs.evolve(rows, bookmarks=bookmarks)
+        yield Rows(nothing, deleted=_keys(path, numbers, layout))
+    mended = _mended(path, before.keyless.minus(entry.keyless))
+    yield attrs.evolve(rows, mended=mended, bookmarks={FILE + path: entry.encode()})
+
+
+def _mended(path: str, lines: Lines) -> pa.StringArray | None:
+    numbers = list(lines.numbers(at_most=_KEYS_AT_A_TIME))
+    return places(path, np.concatenate(numbers)) if numbers else None
 
 
 def _keys(path: str, numbers: np.ndarray, layout: Layout) -> pa.Table:
     assert layout.file is not None and layout.line is not None  # noqa: S101, PT018 - they are the key
     return pa.table({layout.file.name: pa.repeat(path, len(numbers)), layout.line.name: pa.array(numbers)})
-
-
-def _behind(block: Block, line: int) -> Block:
-    """What of a block comes after a line."""
-    after = block.lines > line
-    mask = pa.array(after)
-    return Block(
-        {name: values.filter(mask) for name, values in block.columns.items()},
-        block.lines[after],
-        tuple(bad for bad in block.bad if bad.line > line or bad.line == WHOLE_FILE),
-        None if block.extra is None else block.extra.filter(mask),
-    )
 
 
 def _without_key(
@@ -208,11 +217,11 @@ def _of_bad_lines(bad: Sequence[BadLine], layout: Layout, *, first: int) -> list
     return found
 
 
-def _placed(misfit: Misfit, info: FileInfo, lines: np.ndarray) -> Misfit:
-    """The misfit with the file and line that no column tells."""
-    numbers = pa.array(lines[misfit.rows.to_numpy(zero_copy_only=False)]).cast(pa.string())
-    places = pc.binary_join_element_wise(f"{info.path}, line", numbers, " ")
-    return attrs.evolve(misfit, places=places)
+def _placed(misfit: Misfit, info: FileInfo, lines: np.ndarray, *, is_shown: bool, keys: Sequence[str]) -> Misfit:
+    """The misfit with the file and line, if no column shows it; rows without their key are known by it."""
+    is_name = misfit.column in keys
+    at = places(info.path, lines[misfit.rows.to_numpy(zero_copy_only=False)]) if is_shown or is_name else None
+    return attrs.evolve(misfit, places=at if is_shown else None, names=at if is_name else None)
 
 
 def _with_last(reads: Iterator[_Read]) -> Iterator[tuple[_Read, bool]]:

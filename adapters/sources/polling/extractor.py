@@ -41,12 +41,14 @@ class Rows:
 
     ``misfits`` as in ``ChangeBatch``. ``deleted`` are keys (key columns) of rows that the source says are gone,
     with the columns of the cursor where there is a window.
+    ``mended`` are names (see ``Misfit``) of rows set apart before that are no more; never given with a window.
     ``bookmarks`` are to be remembered once these rows are loaded. ``byte_count`` is what was read of the source.
     """
 
     table: pa.Table
     misfits: tuple[Misfit, ...] = ()
     deleted: pa.Table | None = None
+    mended: pa.StringArray | None = None
     bookmarks: Mapping[str, str | None] = attrs.field(factory=dict)
     byte_count: int = 0
 

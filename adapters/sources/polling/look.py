@@ -58,7 +58,7 @@ def look(
     where = f"source {extractor.name}, stream {spec.name}"
     extraction = extractor.extract(spec, schema, memory.extractors)
     refuse_unfit(extraction, schema, memory.others, where=where)
-    rows = (attrs.evolve(piece, deleted=None) if is_copy else piece for piece in extraction.rows)
+    rows = (attrs.evolve(piece, deleted=None, mended=None) if is_copy else piece for piece in extraction.rows)
     max_vanished = extractor.max_vanished(spec)
     match extraction.kind:
         case Kind.CHANGES:
@@ -188,7 +188,8 @@ def _sifted(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
         remembered = [latest([found.bookmarks, memory.rows.forget(rows.deleted, schema)]), remembered[1]]
         table = _with_deleted(attrs.evolve(rows, table=table), schema)
         ops = np.concatenate([ops, np.full(rows.deleted.num_rows, Operation.DELETE, np.int8)])
-    return Piece(table, ops, pa.concat_tables(remembered), taken(rows.misfits, told), rows.byte_count)
+    piece = Piece(table, ops, pa.concat_tables(remembered), taken(rows.misfits, told), rows.byte_count)
+    return _with_mended(piece, rows.mended, schema)
 
 
 def _plain(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
@@ -196,7 +197,8 @@ def _plain(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
     ops = np.full(rows.table.num_rows, op, np.int8)
     table = _with_deleted(rows, schema)
     ops = np.concatenate([ops, np.full(table.num_rows - rows.table.num_rows, Operation.DELETE, np.int8)])
-    return Piece(table, ops, memory.note(rows.bookmarks), rows.misfits, rows.byte_count)
+    piece = Piece(table, ops, memory.note(rows.bookmarks), rows.misfits, rows.byte_count)
+    return _with_mended(piece, rows.mended, schema)
 
 
 def _within(rows: Rows, schema: StreamSchema, memory: StreamMemory, cursor: Cursor, *, touched: np.ndarray) -> Piece:
@@ -214,6 +216,22 @@ def _within(rows: Rows, schema: StreamSchema, memory: StreamMemory, cursor: Curs
     ops[rows.table.num_rows :] = Operation.DELETE
     kept = taken(rows.misfits, told[: rows.table.num_rows])
     return Piece(table.filter(pa.array(told)), ops[told], memory.note(rows.bookmarks), kept, rows.byte_count)
+
+
+def _with_mended(piece: Piece, names: pa.StringArray | None, schema: StreamSchema) -> Piece:
+    """The piece, and behind it the deletes of rows that were set apart under these names."""
+    if names is None or not len(names):
+        return piece
+    first, count = piece.rows.num_rows, len(names)
+    nothing = pa.table([pa.nulls(count, kind) for kind in schema.arrow().types], schema.arrow())
+    numbers = pa.array(np.arange(first, first + count))
+    named = Misfit(schema.key[0], numbers, pa.nulls(count, pa.string()), "set apart before", names=names)
+    return attrs.evolve(
+        piece,
+        rows=pa.concat_tables([piece.rows, nothing]),
+        ops=np.append(piece.ops, np.full(count, Operation.DELETE, np.int8)),
+        misfits=(*piece.misfits, named),
+    )
 
 
 def _with_deleted(rows: Rows, schema: StreamSchema) -> pa.Table:

@@ -44,10 +44,19 @@ class Decoded:
 
 
 def key_texts(table: pa.Table, schema: StreamSchema, *, misfits: Sequence[Misfit] = ()) -> pa.Array:
-    """The key of each row as a JSON object (large_string); ``{}`` in a stream without a key."""
+    """The key of each row as a JSON object (large_string); ``{}`` in a stream without a key. The name of a row (see
+    ``Misfit``) stands in the first column of the key, beside nulls.
+    """
     if not schema.key:
         return pa.repeat(pa.scalar("{}", TEXT), table.num_rows)
-    return object_texts([(name, _column_literals(table, name, misfits), None) for name in schema.key])
+    texts = object_texts([(name, _column_literals(table, name, misfits), None) for name in schema.key])
+    names = pa.nulls(table.num_rows, TEXT)
+    for misfit in misfits:
+        names = names if misfit.names is None else _placed(names, misfit, misfit.names)
+    if names.null_count == len(names):
+        return texts
+    others = [(name, pa.repeat(pa.scalar("null", TEXT), len(names)), None) for name in schema.key[1:]]
+    return pc.if_else(names.is_valid(), object_texts([(schema.key[0], names, None), *others]), texts)
 
 
 def old_key_texts(table: pa.Table, schema: StreamSchema) -> pa.Array:
@@ -151,15 +160,15 @@ def _column_literals(table: pa.Table, name: str, misfits: Sequence[Misfit]) -> p
     values = literals(one_array(table[name]))
     for misfit in misfits:
         if misfit.column == name and len(misfit.rows):
-            values = _placed(values, misfit)
+            values = _placed(values, misfit, misfit.told)
     return values
 
 
-def _placed(values: pa.Array, misfit: Misfit) -> pa.Array:
+def _placed(values: pa.Array, misfit: Misfit, texts: pa.Array) -> pa.Array:
     rows = misfit.rows.to_numpy(zero_copy_only=False)
     mask = np.zeros(len(values), dtype=bool)
     mask[rows] = True
-    spelt = pc.fill_null(quoted(misfit.told.cast(TEXT)), "null").take(pa.array(np.argsort(rows, kind="stable")))
+    spelt = pc.fill_null(quoted(texts.cast(TEXT)), "null").take(pa.array(np.argsort(rows, kind="stable")))
     return pc.replace_with_mask(values, pa.array(mask), spelt)
 
 

@@ -75,7 +75,8 @@ class Misfit:
 
     ``rows`` are indices into the batch's table, where the data column is null; ``texts`` the values as the source
     wrote them, for quarantine only; ``reason`` a phrase without values; ``places`` where the source has each, if no
-    column tells it.
+    column tells it. ``names`` are what rows without a usable key are known by; a delete that has one loads nothing: it
+    closes what was set apart under it.
     """
 
     column: str
@@ -83,6 +84,7 @@ class Misfit:
     texts: pa.StringArray
     reason: str
     places: pa.StringArray | None = None
+    names: pa.StringArray | None = None
 
     @property
     def told(self) -> pa.StringArray:
@@ -92,7 +94,8 @@ class Misfit:
     def taken(self, mask: pa.BooleanArray, rows: pa.Int64Array) -> Misfit:
         """Those of its values that ``mask`` takes, which now stand in ``rows``."""
         places = None if self.places is None else self.places.filter(mask)
-        return attrs.evolve(self, rows=rows, texts=self.texts.filter(mask), places=places)
+        names = None if self.names is None else self.names.filter(mask)
+        return attrs.evolve(self, rows=rows, texts=self.texts.filter(mask), places=places, names=names)
 
 
 @attrs.frozen(eq=False)

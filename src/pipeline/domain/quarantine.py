@@ -53,7 +53,8 @@ __all__ = [
 
 @attrs.frozen(eq=False)
 class Judged:
-    """A batch after judgement: ``passed`` and ``quarantined`` together are its rows, each in their order (P3).
+    """A batch after judgement: ``passed`` and ``quarantined`` together are its rows, each in their order (P3), but for
+    deletes that only close what waits under a name, which are counted as discarded.
 
     ``quarantined`` is to be stored before ``settled`` is carried out, as rows of this batch may settle each other.
     ``waiting`` are the keys that wait afterwards. ``counts`` has what was read, quarantined, warned of and misfit;
@@ -94,11 +95,12 @@ def judge(batch: ChangeBatch, contract: Contract, waiting: Waiting, *, limits: V
     counts = StreamCounts(
         read_count=batch.row_count,
         quarantined_count=len(apart),
+        discarded_count=len(found.closing),
         warned_count=found.warned_count,
         misfit_count=found.misfit_count,
     )
     return Judged(
-        passed=without(found.table, apart),
+        passed=without(found.table, np.append(apart, found.closing)),
         quarantined=quarantined,
         settled=fates.settled,
         waiting=fates.waiting,

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.domain.change import OP, ChangeBatch, Operation
+from pipeline.domain.change import OP, ChangeBatch, Misfit, Operation
 from pipeline.domain.contract import Contract, OnMisfit, Severity
 from pipeline.domain.errors import ConfigError, ContractBroken
 from pipeline.domain.holding import without
@@ -35,12 +35,15 @@ REASONS_TYPE = pa.list_(pa.string())
 class Assessment:
     """What is wrong in a batch: the numbers of the ``broken`` rows, rising, with a list of ``reasons`` for each.
 
+    ``closing`` are the numbers of the deletes that only close what waits under a name.
+
     ``table`` is the batch's, less the values of deletes that cannot be loaded. ``warned`` and ``misfit_counts`` give
     rows per rule label and per column, ``warned_count`` and ``misfit_count`` the rows that have any.
     """
 
     table: pa.Table
     broken: np.ndarray
+    closing: np.ndarray
     reasons: pa.ListArray
     warned: dict[str, int]
     misfit_counts: dict[str, int]
@@ -84,7 +87,7 @@ def validate(batch: ChangeBatch, contract: Contract, *, limits: ValueLimits = UN
         misfits=batch.misfits,
         max_bytes=limits.text_bytes,
     )
-    passed = without(found.table, found.broken)
+    passed = without(found.table, np.append(found.broken, found.closing))
     return Validated(passed, quarantined, found.warned, found.misfit_counts, reason_counts(found.reasons))
 
 
@@ -102,13 +105,16 @@ def assess(batch: ChangeBatch, contract: Contract, *, limits: ValueLimits = UNLI
     _stop(batch.stream, [breach for breach in breaches if breach.severity is Severity.STOP])
     warnings = [breach for breach in breaches if breach.severity is Severity.WARN]
     broken, reasons = _reasons([breach for breach in breaches if breach.severity is Severity.QUARANTINE])
-    misfit_rows = [misfit.rows.to_numpy(zero_copy_only=False) for misfit in batch.misfits]
+    misfit_rows = [_rows_of(misfit, given) for misfit in batch.misfits]
     misfit_counts: Counter[str] = Counter()
-    for misfit in batch.misfits:
-        misfit_counts[misfit.column] += len(misfit.rows)
+    for misfit, rows in zip(batch.misfits, misfit_rows, strict=True):
+        misfit_counts[misfit.column] += len(rows)
+    named = [misfit.rows.to_numpy(zero_copy_only=False) for misfit in batch.misfits if misfit.names is not None]
+    closing = np.unique(np.concatenate(named)) if named else np.empty(0, np.int64)
     return Assessment(
         table,
         broken,
+        closing[~given[closing]],
         reasons,
         warned=dict(sum((Counter({breach.label: len(breach.rows)}) for breach in warnings), Counter())),
         misfit_counts=dict(misfit_counts),
@@ -132,7 +138,7 @@ def reason_counts(reasons: pa.Array) -> dict[str, int]:
 
 def _misfit_breaches(batch: ChangeBatch, contract: Contract, given: np.ndarray) -> Iterator[_Breach]:
     for misfit in batch.misfits:
-        rows = np.unique(misfit.rows.to_numpy(zero_copy_only=False))
+        rows = np.unique(_rows_of(misfit, given))
         is_key = misfit.column in batch.schema.key
         if not is_key:
             rows = rows[given[rows]]
@@ -145,6 +151,12 @@ def _misfit_breaches(batch: ChangeBatch, contract: Contract, given: np.ndarray) 
             continue
         if len(rows):
             yield _Breach(f"misfit({misfit.column}): {misfit.reason}", severity, rows)
+
+
+def _rows_of(misfit: Misfit, given: np.ndarray) -> np.ndarray:
+    """The rows of a misfit, less deletes that have a name."""
+    rows: np.ndarray = misfit.rows.to_numpy(zero_copy_only=False)
+    return rows if misfit.names is None else rows[given[rows]]
 
 
 def _rule_breaches(batch: ChangeBatch, contract: Contract, given: np.ndarray) -> Iterator[_Breach]:

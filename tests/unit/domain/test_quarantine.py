@@ -52,6 +52,20 @@ def judged(rows: list[Row], waiting: Waiting = NOTHING, schema: StreamSchema = S
     }
 
 
+def test_a_delete_of_a_name_closes_what_waits_under_it_and_loads_nothing() -> None:
+    schema = attrs.evolve(SCHEMA, key=("id", "a"))
+    names = pa.array(["x.csv, line 2", "x.csv, line 3"], pa.string())
+    named = attrs.evolve(misfit("a", {0: "", 2: ""}), names=names)
+    piece = batch(schema, [delete(id=None, a=None), insert(id=1, a=1), insert(id=2, a=None)], misfits=(named,))
+    earlier = '{"id":"x.csv, line 2","a":null}'
+    result = judge(piece, Contract(on_misfit=OnMisfit.QUARANTINE), Waiting(frozenset({earlier})))
+    assert result.passed["id"].to_pylist() == [1]
+    assert result.quarantined["key"].to_pylist() == ['{"id":"x.csv, line 3","a":null}']
+    assert [(row["key"], row["status"]) for row in result.settled.to_pylist()] == [(earlier, STATUS_CLOSED)]
+    assert result.counts == StreamCounts(read_count=3, quarantined_count=1, discarded_count=1, misfit_count=1)
+    assert judge(piece, Contract(on_misfit=OnMisfit.QUARANTINE), NOTHING).quarantined.num_rows == 1
+
+
 def test_a_batch_without_a_fault_passes_as_it_is() -> None:
     piece = batch(SCHEMA, [insert(id=1, a=1, b=1)])
     result = judge(piece, POSITIVE, NOTHING)

@@ -316,6 +316,58 @@ def test_while_a_file_cannot_be_read_its_rows_are_not_taken_for_gone(rig: Folder
     assert rig.rows("id", "name") == [(1, "apricot"), (4, "plum")]
 
 
+@pytest.mark.parametrize("removed", ["keep", "delete"])
+@pytest.mark.parametrize("columns", [{}, {"file_column": None, "line_column": None}])
+def test_with_a_key_what_waits_of_a_file_is_closed_once_it_was_mended(
+    rig: FolderRig, removed: str, columns: dict[str, object]
+) -> None:
+    rig.read = {"key": ["id"], "removed": removed, "columns": {"id": "int", "name": "text"}, **columns}
+    rig.put("a.csv", f"{HEADER}1,apple\n2\nx,fig\n,lime\n")
+    rig.put("b.csv", b"")
+    rig.put("c.csv", f"{HEADER}3\n")
+    rig.run()
+    places = ["a.csv, line 3", "a.csv, line 4", "a.csv, line 5", "b.csv, line 0", "c.csv, line 2"]
+    assert sorted(row["key"] for row in rig.quarantined()) == [f'{{"id":"{place}"}}' for place in places]
+    later = time.time() - 30
+    rig.put("a.csv", f"{HEADER}1,apple\n2,pear\nx,fig\n5\n6,lime\n", modified=later)
+    rig.put("b.csv", f"{HEADER}7,plum\n", modified=later)
+    counts = rig.changed()
+    assert counts.is_balanced
+    assert counts.discarded_count == 2
+    waiting = {row["key"] for row in rig.quarantined()}
+    assert waiting == {f'{{"id":"{place}"}}' for place in (places[1], places[2], places[4])}
+    assert {row["key"] for row in rig.quarantined("closed")} == {f'{{"id":"{place}"}}' for place in places[::3]}
+    rig.put("a.csv", f"{HEADER}1,apple\n2,pear\n4,fig\n5,nut\n6,lime\n", modified=later + 1)
+    rig.put("c.csv", f"{HEADER}3,kiwi\n", modified=later + 1)
+    rig.run()
+    assert rig.quarantined() == []
+    fruits = ["apple", "pear", "kiwi", "fig", "nut", "lime", "plum"]
+    assert rig.rows("id", "name") == list(enumerate(fruits, start=1))
+    assert rig.changed() == StreamCounts()
+    assert rig.verify().is_equal
+
+
+def test_a_line_without_its_key_that_moved_waits_where_it_stands_now(rig: FolderRig) -> None:
+    no_places = {"file_column": None, "line_column": None}
+    rig.read = {"key": ["id"], "removed": "delete", "columns": {"id": "int", "name": "text"}, **no_places}
+    rig.put("a.csv", f"{HEADER}x,fig\n")
+    rig.run()
+    rig.put("a.csv", f"{HEADER}1,apple\nx,fig\n", modified=time.time() - 30)
+    rig.run()
+    assert [row["key"] for row in rig.quarantined()] == ['{"id":"a.csv, line 3"}']
+
+
+def test_with_a_key_what_waits_of_a_removed_file_is_closed_where_its_rows_are_deleted(rig: FolderRig) -> None:
+    rig.read = {"key": ["id"], "removed": "delete", "columns": {"id": "int", "name": "text"}}
+    rig.put("a.csv", f"{HEADER}1,apple\n")
+    rig.put("b.csv", f"{HEADER}x,pear\n")
+    rig.run()
+    assert len(rig.quarantined()) == 1
+    (rig.drop / "b.csv").unlink()
+    rig.run()
+    assert rig.quarantined() == []
+
+
 def test_a_row_without_its_key_waits_in_quarantine(rig: FolderRig) -> None:
     rig.read = {"key": ["id"]}
     rig.put("a.csv", f"{HEADER}1,apple\n,pear\n")
