@@ -14,7 +14,7 @@ import attrs
 
 from adapters.sources.files.patterns import Pattern, compile_pattern
 from adapters.sources.files.typewords import Shape, shape_of
-from adapters.sources.polling.extractor import MAX_VANISHED
+from adapters.sources.polling.declared import key_of, max_vanished_of
 from adapters.sources.typewords import KNOWN_WORDS
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import Mode, StreamSpec
@@ -122,7 +122,7 @@ def read_options(stream: StreamSpec) -> ReadOptions:
         pattern = compile_pattern(path)
     except ValueError as error:
         raise _wrong(stream, f"path {path} cannot be used: {error}") from None
-    key = tuple(read.get("key", ()))
+    key = key_of(stream) or ()
     is_append = stream.mode is Mode.APPEND
     options = ReadOptions(
         pattern=pattern,
@@ -134,7 +134,7 @@ def read_options(stream: StreamSpec) -> ReadOptions:
         removed=Removed(read.get("removed", "keep" if key or is_append else "delete")),
         refuses_changed=read.get("changed", "refuse") == "refuse",
         min_age_s=float(read.get("min_age_s", _MIN_AGE_S)),
-        max_vanished=float(read.get("max_vanished", MAX_VANISHED)),
+        max_vanished=max_vanished_of(stream),
         file_column=read.get("file_column", FILE_COLUMN),
         line_column=read.get("line_column", LINE_COLUMN),
         csv=_csv(stream, read, path),

@@ -18,9 +18,6 @@ from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
 from pipeline.ports.source import Relation
 
-#: The share of what is known that may be gone at once, unless a stream says otherwise.
-MAX_VANISHED = 0.5
-
 
 class Kind(Enum):
     """What the rows of an extraction are.

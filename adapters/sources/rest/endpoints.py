@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
-from typing import cast
 
 import attrs
 
-from adapters.sources.polling.extractor import MAX_VANISHED
+from adapters.sources.polling.declared import MAX_VANISHED, key_of, max_vanished_of
 from adapters.sources.rest.documents import Shape
 from adapters.sources.rest.options import RestOptions, mapping, texts
 from adapters.sources.rest.paging import PageKind, Paging
@@ -112,7 +111,7 @@ def stream_options(spec: StreamSpec, options: RestOptions) -> StreamOptions:
     carried = _carried(endpoint, parents, mapping(read.get("carry", {})), where)
     return StreamOptions(
         endpoint=endpoint,
-        key=_key(read.get("key"), [carried[place] for place in dict.fromkeys(endpoint.places)], deletes),
+        key=_key(key_of(spec), [carried[place] for place in dict.fromkeys(endpoint.places)], deletes),
         parents=parents,
         carried=carried,
         columns=columns,
@@ -122,7 +121,7 @@ def stream_options(spec: StreamSpec, options: RestOptions) -> StreamOptions:
         since=since,
         deletes=deletes,
         deleted=deleted,
-        max_vanished=float(str(read.get("max_vanished", MAX_VANISHED))),
+        max_vanished=max_vanished_of(spec),
     )
 
 
@@ -182,10 +181,10 @@ def _deletes(told: object, *, has_cursor: bool, has_flag: bool, where: str) -> D
     return deletes
 
 
-def _key(told: object, carried: list[str], deletes: Deletes) -> tuple[str, ...]:
-    if told is None:
-        return () if deletes is Deletes.REPLACE else (*carried, "id")
-    return (told,) if isinstance(told, str) else tuple(cast("list[str]", told))
+def _key(told: tuple[str, ...] | None, carried: list[str], deletes: Deletes) -> tuple[str, ...]:
+    if told is not None:
+        return told
+    return () if deletes is Deletes.REPLACE else (*carried, "id")
 
 
 def _carried(

@@ -9,7 +9,7 @@ from enum import Enum
 
 import attrs
 
-from adapters.sources.polling.extractor import MAX_VANISHED
+from adapters.sources.polling.declared import MAX_VANISHED, key_of, max_vanished_of, names_of
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import StreamSpec
 
@@ -49,7 +49,7 @@ def reading_of(spec: StreamSpec) -> Reading:
     unknown = sorted(set(given) - set(_KNOWN))
     if unknown:
         raise _refused(spec, f"unknown key {', '.join(unknown)}", f"Known: {', '.join(_KNOWN)}.")
-    cursor = _names(given.get("cursor"))
+    cursor = names_of(given.get("cursor"))
     detect = Detect(str(given.get("detect") or ("cursor" if cursor else "hash")))
     finds_deletes = str(given.get("deletes", "none")) == "diff"
     if given.get("table") and given.get("query"):
@@ -67,10 +67,10 @@ def reading_of(spec: StreamSpec) -> Reading:
         cursor=cursor,
         overlap=_number(spec, "overlap") if "overlap" in given else None,
         lag_s=_number(spec, "lag_s") if "lag_s" in given else 0.0,
-        key=_names(given.get("key")),
+        key=key_of(spec) or (),
         finds_deletes=finds_deletes,
         every_s=_number(spec, "every_s") if "every_s" in given else 0.0,
-        max_vanished=_share(spec),
+        max_vanished=max_vanished_of(spec),
     )
 
 
@@ -85,12 +85,6 @@ def _refuse_idle(spec: StreamSpec, detect: Detect, keys: tuple[str, ...]) -> Non
         )
 
 
-def _names(given: object) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    return tuple(str(name) for name in given) if isinstance(given, list | tuple) else (str(given),)
-
-
 def _number(spec: StreamSpec, key: str) -> float:
     try:
         number = float(str(spec.read[key]))
@@ -101,17 +95,6 @@ def _number(spec: StreamSpec, key: str) -> float:
             spec, f"{key.removesuffix('_s')} is no number of zero or more", "Write, for example, 5m or 1000."
         )
     return number
-
-
-def _share(spec: StreamSpec) -> float:
-    if "max_vanished" not in spec.read:
-        return MAX_VANISHED
-    share = _number(spec, "max_vanished")
-    if share > 1:
-        raise _refused(
-            spec, "max_vanished is more than 1", "Write the share of the rows that may be gone at once: 0.5."
-        )
-    return share
 
 
 def _refused(spec: StreamSpec, what: str, hint: str) -> ConfigError:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 import pyarrow as pa
 
+from adapters.sources.polling.declared import max_vanished_of
 from adapters.sources.polling.detection import PollDetector
 from adapters.sources.polling.extractor import Extraction, Kind, Rows
 from adapters.sources.polling.source import PollSource
@@ -71,7 +72,7 @@ class MemoExtractor:
         return True
 
     def max_vanished(self, stream: StreamSpec) -> float:
-        return float(str(stream.read.get("max_vanished", 0.5)))
+        return max_vanished_of(stream)
 
     def extract(
         self, stream: StreamSpec, schema: StreamSchema, bookmarks: Mapping[str, str], *, limit: int | None = None

@@ -47,7 +47,7 @@ def test_a_query_loses_the_semicolon_at_its_end() -> None:
         ({"deletes": "diff"}, "deletes has no effect with detect: hash"),
         ({"cursor": "at", "every_s": 5}, "every says how often keys are compared"),
         ({"cursor": "at", "lag_s": -1}, "lag is no number of zero or more"),
-        ({"max_vanished": 2}, "max_vanished is more than 1"),
+        ({"max_vanished": 2}, "max_vanished is no share between 0 and 1"),
         ({"curser": "at"}, "unknown key curser"),
     ],
 )
