@@ -18,7 +18,9 @@ from adapters.sources.files.blocks import Block
 from adapters.sources.files.typewords import JSON, TEXT, UNKNOWN, Shape, unified
 from pipeline.domain.errors import Missing
 
-_ROWS = 20_000
+#: A piece has as many rows as its predecessor shows to take so many bytes.
+_FIRST_ROWS, _MOST_ROWS = 500, 20_000
+_BYTES = 8 * 1024 * 1024
 
 _PRIMITIVES = {
     "null": pa.null(),
@@ -54,11 +56,13 @@ def read_avro(stream: Any, *, wanted: Collection[str] | None) -> Iterator[Block]
     """The file's rows; only the columns ``wanted``, if given."""
     reader = _fastavro().reader(stream)
     shapes = {name: shape for name, shape in _shapes(reader.writer_schema).items() if wanted is None or name in wanted}
-    line = 1
-    while records := list(islice(reader, _ROWS)):
+    line, size = 1, _FIRST_ROWS
+    while records := list(islice(reader, size)):
         columns = {name: _array([record[name] for record in records], shape) for name, shape in shapes.items()}
         yield Block(columns, np.arange(line, line + len(records), dtype=np.int64))
         line += len(records)
+        row_bytes = sum(values.nbytes for values in columns.values()) / len(records)
+        size = int(min(_MOST_ROWS, max(_BYTES / max(row_bytes, 1), 1)))
 
 
 def _fastavro() -> ModuleType:
