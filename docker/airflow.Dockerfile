@@ -12,7 +12,7 @@ COPY --chown=airflow:root dbt /opt/airflow/pipeline/dbt
 COPY --chown=airflow:root config /opt/airflow/pipeline/config
 # The lock of the tests pins Airflow, dbt and all drivers together, as they were tested.
 RUN pip install --no-cache-dir --constraint /opt/airflow/pipeline/requirements-test.txt \
-    '/opt/airflow/pipeline[airflow,snowflake]'
+    '/opt/airflow/pipeline[airflow,avro,rest,s3,snowflake,sql]'
 COPY --chown=airflow:root config /srv/config
 COPY --chown=airflow:root dbt /srv/dbt
 COPY --chown=airflow:root entrypoints/airflow/dags.py /opt/airflow/dags/pipelines.py
