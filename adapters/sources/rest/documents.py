@@ -85,7 +85,7 @@ def records_at(document: object, path: str, shape: Shape) -> list[Record]:
             rows = [{"name": name, "value": value} for name, value in pairs] if isinstance(found, dict) else found
         case _:
             assert_never(shape)
-    if not isinstance(rows, list) or not all(map(_is_record, rows)):
+    if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
         wanted = {Shape.LIST: "a list of objects", Shape.OBJECT: "an object", Shape.MAP: "an object"}[shape]
         raise SourceError(
             f"the answer has {_word(found)} {place}, not {wanted}",
@@ -135,10 +135,6 @@ def _written(value: object) -> str:
 
 
 _quoted: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False).encode
-
-
-def _is_record(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 def _word(value: object) -> str:

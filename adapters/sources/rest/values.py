@@ -119,12 +119,13 @@ def _plain(values: Sequence[object], column: Column) -> pa.Array:
 def _floats(values: Sequence[object], column: Column) -> pa.Array:
     """Floats as near as they come to what was written; whole numbers exactly, which Arrow sees to."""
     kinds = set(map(type, values))
-    if kinds <= {float, Decimal}:
-        values = list(map(float, values))  # type: ignore[arg-type] # that is what they are
-    elif Decimal in kinds:
-        values = [float(value) if isinstance(value, Decimal) else value for value in values]
-    array = pa.array(values, column.type)
-    if Decimal in kinds and pc.any(pc.is_inf(array)).as_py():
+    if Decimal not in kinds:
+        return pa.array(values, column.type)
+    if kinds == {Decimal}:
+        array = pa.array(list(map(str, values)), pa.string()).cast(column.type)
+    else:
+        array = pa.array([float(value) if isinstance(value, Decimal) else value for value in values], column.type)
+    if pc.any(pc.is_inf(array)).as_py():
         raise ValueError("a number is too large")
     return array
 
@@ -135,6 +136,8 @@ def _parsed(values: Sequence[object], column: Column) -> pa.Array:
 
 def _spelt_numbers(values: Sequence[object], column: Column) -> pa.Array:
     """Decimals by their digits: of a float those that it was written with, see ``documents.parsed``."""
+    if set(map(type, values)) <= {Decimal, _NONE}:
+        return pa.array(values, column.type)
     texts = [None if value is None else str(value) for value in values]
     return pa.array(texts, pa.string()).cast(column.type)
 
