@@ -111,7 +111,7 @@ def test_one_bad_value_among_many_sets_its_row_apart_until_it_is_mended(polled: 
     assert waiting["key"] == '{"id":251}'
     assert "infinity" in waiting["row"]
     assert polled.verify().is_equal
-    polled.system.put({"id": 251, "note": "mended", "amount": 7.5, "due": None})
+    polled.system.put({**rows[250], "due": None})
     polled.run()
     assert polled.quarantined() == []
     assert polled.staged() == polled.shown()
