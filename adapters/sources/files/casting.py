@@ -121,13 +121,24 @@ def _is_readable(array: pa.Array, kind: pa.DataType) -> bool:
     digits for other numbers.
     """
     if pa.types.is_integer(kind):
-        return not any(pc.any(pc.match_substring(array, mark)).as_py() for mark in "xX")
+        return not _has_x(array)
     if pa.types.is_decimal(kind):
         pattern = rf"^-?[0-9]+(?:\.[0-9]{{1,{kind.scale}}})?$" if kind.scale else "^-?[0-9]+$"
         longest = pc.max(pc.binary_length(array)).as_py() or 0
         usual = pc.all(pc.match_substring_regex(array, pattern), min_count=0).as_py()
         return bool(longest <= _MAX_DIGITS - kind.scale and usual)
     return not (pa.types.is_time(kind) or pa.types.is_binary(kind))
+
+
+def _has_x(array: pa.Array) -> bool:
+    """Whether any text has an ``x`` in it."""
+    _, offsets, data = array.buffers()
+    if data is None or not len(array):
+        return False
+    at = np.frombuffer(offsets, np.int32)
+    first, end = at[array.offset], at[array.offset + len(array)]
+    characters = np.frombuffer(data, np.uint8)[first:end]
+    return bool(((characters | 0x20) == ord("x")).any())
 
 
 def _one_by_one(

@@ -20,6 +20,8 @@ from adapters.sources.files.guarded import GuardedFile
 
 _CODECS = {"gzip": "gzip", "zstd": "zstd", "bz2": "bz2"}
 _MEMORY_BYTES = 32 * 1024 * 1024
+#: So much is read at once; of what is unpacked less, since a piece that breaks off is lost.
+_PIECE_BYTES, _PACKED_PIECE_BYTES = 256 * 1024, 32 * 1024
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 #: A byte that is none of the encoding becomes the character of this plane with its number, so that lines and values
@@ -82,16 +84,18 @@ class Text(io.RawIOBase):
     encoding; without one, UTF-16 is known by its mark, and all else is taken for UTF-8.
     """
 
-    def __init__(self, stream: Any, encoding: str, *, piece_bytes: int = 32 * 1024) -> None:
+    def __init__(self, stream: Any, encoding: str, *, piece_bytes: int | None = None) -> None:
         super().__init__()
         self._stream = stream
-        self._piece_bytes = piece_bytes
+        is_packed = not isinstance(stream, GuardedFile)
+        self._piece_bytes = piece_bytes or (_PACKED_PIECE_BYTES if is_packed else _PIECE_BYTES)
         self._error: Exception | None = None
-        first = bytes(stream.read(piece_bytes))
+        first = bytes(stream.read(self._piece_bytes))
         name = encoding or ("utf-16" if first[:2] in _UTF16 else "utf-8")
         name = "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name
+        self._is_utf8 = name == "utf-8-sig"
         self._decoder = codecs.getincrementaldecoder(name)(errors="rdp_odd_bytes")
-        self._ready = self._decoded(first, final=not first)
+        self._ready = self._recoded(first, final=not first)
         self._ended = not first
 
     has_odd_bytes = False
@@ -129,6 +133,11 @@ class Text(io.RawIOBase):
         self._ready = data + self._ready
 
     def _decoded(self, piece: bytes, *, final: bool) -> bytes:
+        if self._is_utf8 and piece.isascii() and not self._decoder.getstate()[0]:
+            return piece
+        return self._recoded(piece, final=final)
+
+    def _recoded(self, piece: bytes, *, final: bool) -> bytes:
         text = self._decoder.decode(piece, final)
         if not text.isascii() and not self.has_odd_bytes:
             self.has_odd_bytes = _ODD_BYTES.search(text) is not None

@@ -22,6 +22,8 @@ NOT_OBJECT = "JSON that is not an object"
 
 #: A line may be so many blocks long.
 _MOST_BLOCKS = 8
+#: So much of a block is parsed at a time, by as many threads as there are cores.
+_PART_BYTES = 512 * 1024
 
 _BLANK = b" \t\r\n"
 _INTEGERS = 1 << 63
@@ -43,8 +45,9 @@ def read_jsonl(text: Text, shapes: Mapping[str, Shape], *, keeps_extra: bool, bl
         cut = data.rfind(b"\n") + 1 if piece else len(data)
         rest = data[cut:]
         if cut:
-            yield reader.block(data[:cut], first_line=line, has_odd_bytes=text.has_odd_bytes)
-            line += data.count(b"\n", 0, cut)
+            count = data.count(b"\n", 0, cut) + (not data.endswith(b"\n", 0, cut))
+            yield reader.block(data, cut, first_line=line, count=count, has_odd_bytes=text.has_odd_bytes)
+            line += count
         if not piece:
             return
         if len(rest) > _MOST_BLOCKS * block_bytes:
@@ -71,30 +74,27 @@ class _Lines:
         fast = {name: _read_as(shape) for name, shape in shapes.items()}
         self._schema = pa.schema(list(fast.items())) if not any(shape.json for shape in shapes.values()) else None
 
-    def block(self, data: bytes, *, first_line: int, has_odd_bytes: bool) -> Block:
-        """The rows of some lines."""
+    def block(self, data: bytes, size: int, *, first_line: int, count: int, has_odd_bytes: bool) -> Block:
+        """The rows of ``count`` lines, which are the first ``size`` bytes."""
         if self._schema is not None and not has_odd_bytes:
-            found = self._at_once(data, first_line)
-            if found is not None:
-                return found
-        return self._one_by_one(data, first_line)
+            for part_bytes in (_PART_BYTES, size):
+                table = self._at_once(pa.py_buffer(data).slice(0, size), part_bytes)
+                if table is not None and table.num_rows == count:
+                    columns = {name: one_array(table[name]) for name in self._shapes}
+                    return Block(columns, np.arange(first_line, first_line + count, dtype=np.int64))
+        return self._one_by_one(data[:size], first_line)
 
-    def _at_once(self, data: bytes, first_line: int) -> Block | None:
-        """What Arrow reads, if it reads it all, each line as a row."""
+    def _at_once(self, data: pa.Buffer, part_bytes: int) -> pa.Table | None:
+        """What Arrow reads, if it reads it all; a line may be as long as a part."""
         behavior = "error" if self._keeps_extra else "ignore"
         try:
-            table = pa.json.read_json(
+            return pa.json.read_json(
                 pa.BufferReader(data),
-                read_options=pa.json.ReadOptions(use_threads=True, block_size=max(len(data), 1)),
+                read_options=pa.json.ReadOptions(use_threads=True, block_size=part_bytes),
                 parse_options=pa.json.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior=behavior),
             )
         except pa.ArrowInvalid:
             return None
-        count = data.count(b"\n") + (not data.endswith(b"\n"))
-        if table.num_rows != count:
-            return None
-        columns = {name: one_array(table[name]) for name in self._shapes}
-        return Block(columns, np.arange(first_line, first_line + count, dtype=np.int64))
 
     def _one_by_one(self, data: bytes, first_line: int) -> Block:
         lines: list[int] = []

@@ -42,6 +42,8 @@ class Lines:
         """The set of these numbers, which rise."""
         if not len(numbers):
             return cls()
+        if numbers[-1] - numbers[0] == len(numbers) - 1:
+            return cls(((int(numbers[0]), int(numbers[-1])),))
         cuts = np.flatnonzero(np.diff(numbers) != 1)
         firsts = numbers[np.concatenate(([0], cuts + 1))]
         lasts = numbers[np.concatenate((cuts, [len(numbers) - 1]))]

@@ -102,3 +102,10 @@ def test_values_of_other_types_are_taken_where_nothing_is_lost() -> None:
 def test_nested_values_become_json() -> None:
     nested = pa.array([{"a": [1, 2]}, None])
     assert read("json", nested) == (['{"a":[1,2]}', None], [])
+
+
+@pytest.mark.parametrize("odd", ["0x1F", "0X1F"])
+def test_numbers_in_other_notations_are_found_in_any_part_of_a_column(odd: str) -> None:
+    values = pa.array(["123456", None, "2", odd])
+    assert read("int", values.slice(0, 3)) == ([123456, None, 2], [])
+    assert read("int", values.slice(1)) == ([None, 2, None], [([2], [odd], UNFIT)])

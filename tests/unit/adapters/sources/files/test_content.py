@@ -48,3 +48,10 @@ def test_what_comes_before_a_break_is_given_before_the_error() -> None:
     assert len(text.read()) > 50_000
     with pytest.raises(OSError, match="Truncated"):
         text.read()
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 4, 5])
+def test_a_character_that_pieces_share_is_whole_also_where_plain_ones_follow(piece_bytes: int) -> None:
+    content = b"\xef\xbb\xbfab\xc3\xa4cdef\xe2\x82\xacgh\xc3ij"
+    assert Text(io.BytesIO(content), "", piece_bytes=piece_bytes).read() == Text(io.BytesIO(content), "").read()
+    assert Text(io.BytesIO(content[:-3]), "", piece_bytes=piece_bytes).read().decode() == "abäcdef€gh"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+import pyarrow as pa
 import pytest
 
 from adapters.sources.files.casting import cast
@@ -96,3 +97,12 @@ def test_a_sample_shows_the_columns_and_what_holds_their_values() -> None:
     sample = b'{"a":1,"b":"x","c":[1],"d":null}\n{"a":1.5,"d":true,"e":9999999999999999999}\nno json\n'
     words = {name: shape.word for name, shape in shapes_of(sample).items()}
     assert words == {"a": "float", "b": "text", "c": "json", "d": "bool", "e": "text"}
+
+
+def test_lines_longer_than_a_part_of_a_block_are_read_at_once_too() -> None:
+    long = "x" * 1_500_000
+    content = f'{{"id":1,"name":"a"}}\n{{"id":2,"name":"{long}"}}\n{{"id":3,"name":"b"}}\n'.encode()
+    shapes = {"id": shape_of("int"), "name": shape_of("text")}
+    [block] = read_jsonl(Text(io.BytesIO(content), ""), shapes, keeps_extra=True, block_bytes=1 << 21)
+    assert block.columns["id"].equals(pa.array([1, 2, 3]))
+    assert (block.columns["name"].to_pylist(), block.lines.tolist()) == (["a", long, "b"], [1, 2, 3])
