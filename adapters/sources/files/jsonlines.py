@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,8 @@ from pipeline.domain.valuetext import one_array
 
 NOT_JSON = "text that is not JSON"
 NOT_OBJECT = "JSON that is not an object"
+TOO_DEEP = "JSON that is nested too deep"
+HALF_PAIR = "text with half of a surrogate pair"
 
 #: A line may be so many blocks long.
 _MOST_BLOCKS = 8
@@ -58,9 +61,12 @@ def shapes_of(sample: bytes) -> dict[str, Shape]:
     """The columns that whole lines show."""
     found: dict[str, Shape] = {}
     for line in sample.splitlines():
-        document = _document(line)
-        if isinstance(document, dict):
-            for name, value in document.items():
+        try:
+            document = _document(line)
+        except _NoRow:
+            continue
+        for name, value in document.items():
+            if _is_text(name):
                 found[name] = unified(found.get(name, UNKNOWN), _shape_of(value))
     return found
 
@@ -104,17 +110,15 @@ class _Lines:
         for number, line in enumerate(data.split(b"\n"), first_line):
             if not line.strip(_BLANK):
                 continue
-            document = _document(line)
-            if not isinstance(document, dict):
-                reason = NOT_JSON if document is None else NOT_OBJECT
-                bad.append(BadLine(number, legible(line.decode(), limit=TEXT_CHARS), reason))
+            try:
+                texts, others = self._texts(line)
+            except _NoRow as error:
+                bad.append(BadLine(number, legible(line.decode(), limit=TEXT_CHARS), error.reason))
                 continue
             lines.append(number)
-            for name, kept in values.items():
-                kept.append(_text(document.get(name), is_json=self._shapes[name].json))
-            if self._keeps_extra:
-                others = {name: value for name, value in document.items() if name not in values}
-                extra.append(_written(others) if others else None)
+            for kept, text in zip(values.values(), texts, strict=True):
+                kept.append(text)
+            extra.append(others)
         return Block(
             {name: pa.array(kept, pa.string()) for name, kept in values.items()},
             np.array(lines, np.int64),
@@ -122,19 +126,55 @@ class _Lines:
             pa.array(extra, pa.string()) if self._keeps_extra else None,
         )
 
+    def _texts(self, line: bytes) -> tuple[list[str | None], str | None]:
+        """A line's values by column, and what is extra; raises ``_NoRow``."""
+        document = _document(line)
+        try:
+            texts = [_text(document.get(name), is_json=shape.json) for name, shape in self._shapes.items()]
+            extra = self._extra(document) if self._keeps_extra else None
+        except RecursionError:
+            raise _NoRow(TOO_DEEP) from None
+        if rb"\u" in line and not all(text is None or _is_text(text) for text in (*texts, extra)):
+            raise _NoRow(HALF_PAIR)
+        return texts, extra
 
-def _document(line: bytes) -> object:
-    """A line's document with numbers as written; None if it is none."""
+    def _extra(self, document: Mapping[str, Any]) -> str | None:
+        others = {name: value for name, value in document.items() if name not in self._shapes}
+        return _written(others) if others else None
+
+
+class _NoRow(Exception):
+    """A line that is no row; the reason is a phrase without values."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _document(line: bytes) -> dict[str, Any]:
+    """A line's document with numbers as written; raises ``_NoRow``."""
     try:
-        return (
-            json.loads(line, parse_float=_Number, parse_int=_Number, parse_constant=_refuse) if line.strip() else None
-        )
-    except (ValueError, RecursionError):
-        return None
+        document = json.loads(line, parse_float=_Number, parse_int=_Number, parse_constant=_refuse)
+    except RecursionError:
+        raise _NoRow(TOO_DEEP) from None
+    except ValueError:
+        raise _NoRow(NOT_JSON) from None
+    if not isinstance(document, dict):
+        raise _NoRow(NOT_JSON if document is None else NOT_OBJECT)
+    return document
 
 
 def _refuse(_word: str) -> None:
     raise ValueError("NaN and Infinity are no JSON")
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be encoded: an escape may be half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text(value: object, *, is_json: bool) -> str | None:

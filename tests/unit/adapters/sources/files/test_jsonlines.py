@@ -10,7 +10,7 @@ import pytest
 
 from adapters.sources.files.casting import cast
 from adapters.sources.files.content import Text, Unreadable
-from adapters.sources.files.jsonlines import NOT_JSON, NOT_OBJECT, read_jsonl, shapes_of
+from adapters.sources.files.jsonlines import HALF_PAIR, NOT_JSON, NOT_OBJECT, TOO_DEEP, read_jsonl, shapes_of
 from adapters.sources.files.typewords import shape_of
 
 Bad = list[tuple[int, str, str]]
@@ -58,6 +58,29 @@ def test_lines_that_are_no_objects_are_set_apart_and_the_rest_is_the_same() -> N
         (8, '{"id":4}{"id":5}', NOT_JSON),
         (9, '{"id":NaN}', NOT_JSON),
     ]
+
+
+ODD_WORDS = {"id": "int"}, {"id": "int", "v": "text"}, {"id": "int", "v": "json"}
+
+
+@pytest.mark.parametrize("words", ODD_WORDS)
+@pytest.mark.parametrize("odd", ['"v":"\\ud800"', '"v":["\\udc00"]', '"\\ud800":1'])
+def test_a_line_with_half_a_character_keeps_no_other_from_being_read(words: Mapping[str, str], odd: str) -> None:
+    content = f'{{"id":1}}\n{{"id":2,{odd}}}\n{{"id":3}}\n'.encode()
+    columns, lines, bad, _ = read(content, words)
+    assert (columns["id"], lines) == ([1, 3], [1, 3])
+    assert [(line, reason) for line, _, reason in bad] == [(2, HALF_PAIR)]
+    assert set(shapes_of(content)) <= {"id", "v"}
+
+
+@pytest.mark.parametrize("words", ODD_WORDS)
+@pytest.mark.parametrize("depth", [600, 5_000])
+def test_a_line_that_is_nested_too_deep_keeps_no_other_from_being_read(words: Mapping[str, str], depth: int) -> None:
+    content = f'{{"id":1}}\n{{"id":2,"v":{"[" * depth}{"]" * depth}}}\n{{"id":3}}\n'.encode()
+    _, lines, bad, _ = read(content, words)
+    # How deep is too deep is Python's to say, and differs between its versions.
+    assert (lines, [(line, reason) for line, _, reason in bad]) in (([1, 3], [(2, TOO_DEEP)]), ([1, 2, 3], []))
+    assert "id" in shapes_of(content)
 
 
 def test_numbers_keep_every_digit_where_the_column_has_room() -> None:
