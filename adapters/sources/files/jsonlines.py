@@ -6,6 +6,7 @@ Objects and arrays within become JSON texts with every digit kept. Members that 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ _MOST_BLOCKS = 8
 _PART_BYTES = 512 * 1024
 
 _BLANK = b" \t\r\n"
+#: Without this, or a text like it, no two objects are in one line.
+_TWO_OBJECTS = re.compile(rb"\}[ \t\r]*\{")
 _INTEGERS = 1 << 63
 
 
@@ -85,7 +88,7 @@ class _Lines:
         if self._schema is not None and not has_odd_bytes:
             for part_bytes in (_PART_BYTES, size):
                 table = self._at_once(pa.py_buffer(data).slice(0, size), part_bytes)
-                if table is not None and table.num_rows == count:
+                if table is not None and table.num_rows == count and _is_one_each(data, size, count):
                     columns = {name: one_array(table[name]) for name in self._shapes}
                     return Block(columns, np.arange(first_line, first_line + count, dtype=np.int64))
         return self._one_by_one(data[:size], first_line)
@@ -141,6 +144,11 @@ class _Lines:
     def _extra(self, document: Mapping[str, Any]) -> str | None:
         others = {name: value for name, value in document.items() if name not in self._shapes}
         return _written(others) if others else None
+
+
+def _is_one_each(data: bytes, size: int, count: int) -> bool:
+    """Whether each of ``count`` lines has one of as many objects: lines of two and of none make the same number."""
+    return data.count(b"}\n{", 0, size) == count - 1 or _TWO_OBJECTS.search(data, 0, size) is None
 
 
 class _NoRow(Exception):

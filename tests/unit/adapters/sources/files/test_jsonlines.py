@@ -83,6 +83,27 @@ def test_a_line_that_is_nested_too_deep_keeps_no_other_from_being_read(words: Ma
     assert "id" in shapes_of(content)
 
 
+@pytest.mark.parametrize("two", ['{"id":1}{"id":2}', '{"id":1} \t{"id":2}\r', '{"id":1,"v":"}{"} {"id":2}'])
+@pytest.mark.parametrize("none", ["", " \r", "\n"])
+def test_two_objects_in_a_line_are_not_taken_for_those_of_blank_lines(two: str, none: str) -> None:
+    content = f'{{"id":0}}\n{two}\n{none}\n{{"id":4}}\n'.encode()
+    columns, lines, bad, _ = read(content, {"id": "int"}, keeps_extra=False)
+    assert (columns["id"], lines) == ([0, 4], [1, 4 + none.count("\n")])
+    assert [(line, reason) for line, _, reason in bad] == [(2, NOT_JSON)]
+
+
+def test_an_object_of_many_lines_does_not_hide_that_another_line_has_two() -> None:
+    _, lines, bad, _ = read(b'{"id":1}{"id":2,"x":{}\n,"y":{}}\n', {"id": "int"}, keeps_extra=False)
+    assert (lines, [line for line, _, _ in bad]) == ([], [1, 2])
+
+
+def test_texts_that_look_like_two_objects_are_read_at_once_too() -> None:
+    content = b'{"id":1,"name":"{a}{b}"}\n{"id":2,"name":"}{"}\n'
+    shapes = {"id": shape_of("int"), "name": shape_of("text")}
+    [block] = read_jsonl(Text(io.BytesIO(content), ""), shapes, keeps_extra=True, block_bytes=1 << 20)
+    assert block.columns["id"].equals(pa.array([1, 2]))
+
+
 def test_numbers_keep_every_digit_where_the_column_has_room() -> None:
     content = b'{"n":123456789012345678901234567890.12,"t":1.10}\n'
     columns = read(content, {"n": "decimal(38, 2)", "t": "text"})[0]
