@@ -35,6 +35,7 @@ class FolderRig(OneStream):
     read: dict[str, object] = attrs.field(factory=dict)
     mode: Mode = Mode.MIRROR
     contract: Contract = attrs.field(factory=Contract)
+    masks: dict[str, str] = attrs.field(factory=dict)
     limits: BatchLimits = attrs.field(factory=BatchLimits)
     recorder: Recorder = attrs.field(factory=Recorder)
     _warehouse: Warehouse | None = None
@@ -53,7 +54,13 @@ class FolderRig(OneStream):
         """The stream as configured."""
         read = {"path": "*.csv", "min_age_s": 0.0, **self.read}
         return StreamSpec(
-            name=STREAM, relation=STREAM, source="drop", mode=self.mode, read=read, contract=self.contract
+            name=STREAM,
+            relation=STREAM,
+            source="drop",
+            mode=self.mode,
+            read=read,
+            contract=self.contract,
+            masks=self.masks,
         )
 
     @property

@@ -20,7 +20,7 @@ from adapters.sources.files.plan import Plan
 from adapters.sources.files.store import FileInfo, Store
 from adapters.sources.files.typewords import Shape
 from adapters.sources.polling.extractor import Extraction, Kind
-from pipeline.domain.errors import SourceRejected
+from pipeline.domain.errors import ConfigError, SourceRejected
 from pipeline.domain.finding import Finding
 from pipeline.domain.schema import StreamSchema
 from pipeline.domain.stream import StreamSpec
@@ -162,6 +162,7 @@ class FilesExtractor:
             layout = before[3]  # an idle folder costs no more than its listing
         else:
             layout = layout_of(options, sampled, self._samples, where=self._where(stream), known=known)
+            _refuse_masked_paths(stream, layout, where=self._where(stream))
             self._laid[stream.name] = (stream, sampled, dict(known), layout)
         return _Seen(tuple(files), frozenset(unfinished), layout)
 
@@ -211,3 +212,15 @@ class FilesExtractor:
                     "again.",
                     case="changed",
                 )
+
+
+def _refuse_masked_paths(stream: StreamSpec, layout: Layout, *, where: str) -> None:
+    """A path cannot be hidden: the manifest knows files by it, and quarantine tells where a bad row stands."""
+    of_paths = [column.name for column in (layout.file, *layout.parts.values()) if column is not None]
+    masked = [name for name in of_paths if name in stream.masks]
+    if masked:
+        raise ConfigError(
+            f"{', '.join(masked)} cannot be masked: the paths of files stand in the manifest and in quarantine too",
+            where=where,
+            hint="Take the mask away, or name files so that their paths tell nothing.",
+        )

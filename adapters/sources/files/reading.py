@@ -29,6 +29,9 @@ NO_KEY = "no value in a column of the key"
 
 _KEYS_AT_A_TIME = 100_000
 
+#: So many rows of a file that lack its key are told apart by their lines; what waits of more is known by none.
+_MOST_KEYLESS = 500
+
 
 @attrs.frozen(eq=False)
 class _Read:
@@ -54,12 +57,12 @@ def read_file(
     loaded = entry.lines if is_going_on and entry is not None and entry.evidence == info.evidence else Lines()
     known, keyless = (entry.lines, entry.keyless) if entry is not None else (Lines(), Lines())
     before = Entry(info.evidence, known, keyless=keyless)
-    seen = Entry(info.evidence, loaded)
+    seen = Entry(info.evidence, loaded, keyless=keyless if loaded.runs else Lines())
     try:
         for read, is_last in _with_last(_blocks(store, info, options, layout)):
             block = read.block.behind(loaded.highest) if loaded.runs else read.block
             table, misfits = rows_of(block, info, options, layout, has_odd_bytes=read.has_odd_bytes)
-            seen = _seen(seen, block, misfits)
+            seen, misfits = _seen(seen, block, misfits)
             rows = Rows(table, misfits, byte_count=read.byte_count)
             if not is_last:
                 partial = seen.joined(before, Fate.PARTIAL)
@@ -154,15 +157,17 @@ def _nothing(*bad: BadLine) -> Block:
     return Block({}, np.empty(0, np.int64), bad)
 
 
-def _seen(seen: Entry, block: Block, misfits: Sequence[Misfit]) -> Entry:
-    """The entry with the lines of one more block."""
+def _seen(seen: Entry, block: Block, misfits: tuple[Misfit, ...]) -> tuple[Entry, tuple[Misfit, ...]]:
+    """The entry with the lines of one more block, and its misfits: without names, if these became too many."""
     lines = _all_lines(block)
+    seen = attrs.evolve(seen, lines=seen.lines | Lines.of(np.sort(lines) if block.bad else lines))
     keyless = [lines[misfit.rows.to_numpy(zero_copy_only=False)] for misfit in misfits if misfit.names is not None]
-    return attrs.evolve(
-        seen,
-        lines=seen.lines | Lines.of(np.sort(lines) if block.bad else lines),
-        keyless=seen.keyless | Lines.of(np.unique(np.concatenate(keyless))) if keyless else seen.keyless,
-    )
+    if not keyless:
+        return seen, misfits
+    named = np.unique(np.concatenate(keyless))
+    if seen.keyless.count + len(named) > _MOST_KEYLESS:
+        return seen, tuple(attrs.evolve(misfit, names=None) for misfit in misfits)
+    return attrs.evolve(seen, keyless=seen.keyless | Lines.of(named)), misfits
 
 
 def _last_entry(store: Store, info: FileInfo, before: Entry, seen: Entry, read: _Read) -> Entry:

@@ -182,13 +182,16 @@ def _sifted(rows: Rows, schema: StreamSchema, memory: StreamMemory) -> Piece:
     told = found.new | found.changed
     ops = np.where(found.new, Operation.INSERT, Operation.UPDATE)[told]
     table = rows.table.filter(pa.array(told))
-    remembered = [found.bookmarks, memory.note(rows.bookmarks)]
+    of_rows = found.bookmarks
+    # Forgotten, so that such a row is new when it is shown again.
+    if rows.mended is not None and len(rows.mended):
+        of_rows = latest([of_rows, memory.rows.forget_names(rows.mended)])
     if rows.deleted is not None and rows.deleted.num_rows:
-        # Forgotten, so that such a row is new when it is shown again.
-        remembered = [latest([found.bookmarks, memory.rows.forget(rows.deleted, schema)]), remembered[1]]
+        of_rows = latest([of_rows, memory.rows.forget(rows.deleted, schema)])
         table = _with_deleted(attrs.evolve(rows, table=table), schema)
         ops = np.concatenate([ops, np.full(rows.deleted.num_rows, Operation.DELETE, np.int8)])
-    piece = Piece(table, ops, pa.concat_tables(remembered), taken(rows.misfits, told), rows.byte_count)
+    remembered = pa.concat_tables([of_rows, memory.note(rows.bookmarks)])
+    piece = Piece(table, ops, remembered, taken(rows.misfits, told), rows.byte_count)
     return _with_mended(piece, rows.mended, schema)
 
 

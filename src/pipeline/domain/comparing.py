@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.domain.change import Misfit
-from pipeline.domain.fingerprint import Halves, fingerprints_of_keys_and_rows
+from pipeline.domain.fingerprint import Halves, fingerprints_of_keys_and_rows, fingerprints_of_names
 from pipeline.domain.fingerprintorder import number_equals, places
 from pipeline.domain.rowbookmarks import has_null_key
 from pipeline.domain.schema import StreamSchema
@@ -58,6 +58,9 @@ def compare_rows(
     nameless = has_null_key(table, schema)
     if schema.key:
         names = np.where(nameless, shown, keys) if nameless.any() else keys
+        for misfit in misfits:
+            if misfit.names is not None:
+                names[:, misfit.rows.to_numpy(zero_copy_only=False)] = fingerprints_of_names(misfit.names)
     else:
         names = number_equals(shown, before)
     at, found = places(hashes, names)

@@ -16,7 +16,7 @@ from pipeline.domain.canonical import key_texts
 from pipeline.domain.change import Misfit
 from pipeline.domain.comparing import Compared, are_same, compare_rows
 from pipeline.domain.errors import SourceRejected
-from pipeline.domain.fingerprint import Halves, fingerprints
+from pipeline.domain.fingerprint import Halves, fingerprints, fingerprints_of_names
 from pipeline.domain.fingerprintorder import (
     is_last_of_equals,
     joined,
@@ -136,8 +136,15 @@ class KnownRows:
 
     def forget(self, keys: pa.Table, schema: StreamSchema) -> pa.Table:
         """Forget the rows with these keys (key columns), if they are known; what to forget of them."""
+        return self._forget(fingerprints(keys.select(schema.key)))
+
+    def forget_names(self, names: pa.StringArray) -> pa.Table:
+        """The same for rows that have names instead of keys (see ``Misfit``)."""
+        return self._forget(fingerprints_of_names(names))
+
+    def _forget(self, hashes: Halves) -> pa.Table:
         self._merge_fresh()
-        at, found = places(self._hashes, fingerprints(keys.select(schema.key)))
+        at, found = places(self._hashes, hashes)
         kept = np.ones(len(self), dtype=bool)
         kept[at[found]] = False
         forgotten = forgotten_rows(self._hashes[:, ~kept])

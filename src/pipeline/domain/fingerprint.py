@@ -53,10 +53,15 @@ def fingerprints_of_keys_and_rows(
     for misfit in misfits:
         lanes = np.zeros((2, len(misfit.rows)), dtype=np.uint64)
         _add(lanes, pc.fill_null(misfit.texts, ""), _seeds(misfit.column + "\0misfit"))
-        if misfit.names is not None:
-            _add(lanes, misfit.names, _seeds(misfit.column + "\0name"))
         sums[:, misfit.rows.to_numpy(zero_copy_only=False)] += lanes
     return keys, _mixed(sums)
+
+
+def fingerprints_of_names(names: pa.StringArray) -> Halves:
+    """The fingerprints by which rows that have names instead of keys (see ``Misfit``) are known."""
+    sums = np.repeat(_SEEDS, len(names), axis=1)
+    _add(sums, names, _seeds("\0name"))
+    return _mixed(sums)
 
 
 def hexadecimal(halves: Halves, *, prefix: bytes = b"") -> pa.Array:

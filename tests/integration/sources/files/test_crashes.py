@@ -59,6 +59,27 @@ def test_a_file_that_was_broken_off_between_two_loads_is_loaded_once(
         assert rig.verify().is_equal
 
 
+def test_what_waits_of_the_beginning_of_an_appended_file_stays_though_it_was_broken_off(
+    rig: FolderRig, kill_after, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def] # see there
+    rig.mode = Mode.APPEND
+    rig.limits = BatchLimits(rows=500)
+    rig.read = {"block_bytes": 8 * 1024, "key": ["id"], "columns": {"id": "int", "name": "text"}}
+    rig.put("a.csv", "id,name\n0,a\n")
+    rig.run()
+    rig.put("b.csv", "id,name\nx,b\n" + "".join(f"{n},{'b' * 90}\n" for n in range(1, 5_000)))
+    kill_after(3)
+    with pytest.raises(Killed):
+        rig.run()
+    monkeypatch.undo()
+    waiting = ['{"id":"b.csv, line 2"}']
+    assert [row["key"] for row in rig.quarantined()] == waiting
+    assert 1 < len(rig.rows("id")) < 5_000, "some of the file was loaded, and some not"
+    rig.run()
+    assert [row["key"] for row in rig.quarantined()] == waiting
+    assert len(rig.rows("id")) == 5_000
+
+
 def test_lines_of_a_broken_off_file_that_shrank_meanwhile_are_deleted(
     rig: FolderRig, kill_after, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def] # see there

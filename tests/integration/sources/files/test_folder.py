@@ -368,6 +368,35 @@ def test_with_a_key_what_waits_of_a_removed_file_is_closed_where_its_rows_are_de
     assert rig.quarantined() == []
 
 
+def test_a_line_that_lacks_its_key_again_waits_again_though_nothing_could_be_taken_for_gone(rig: FolderRig) -> None:
+    rig.read = {"key": ["id"], "removed": "delete", "columns": {"id": "int", "name": "text"}}
+    broken, mended = f"{HEADER}1,apple\n,pear\n", f"{HEADER}1,apple\n2,pear\n"
+    rig.put("bad.csv", b"")
+    rig.put("a.csv", broken)
+    rig.run()
+    waiting = sorted(row["key"] for row in rig.quarantined())
+    for number, content in enumerate((mended, broken)):
+        rig.put("a.csv", content, modified=time.time() - 30 + number)
+        rig.run()
+    assert sorted(row["key"] for row in rig.quarantined()) == waiting
+    assert len(rig.quarantined("closed")) == 1
+
+
+def test_lines_that_lack_the_key_are_told_apart_up_to_a_number(rig: FolderRig) -> None:
+    rig.read = {"key": ["id"], "columns": {"id": "int", "name": "text"}}
+    rig.put("a.csv", HEADER + ",pear\n1,apple\n" * 2_000)
+    rig.run()
+    assert {row["key"] for row in rig.quarantined()} == {'{"id":""}'}
+    assert len(rig.quarantined()) == 2_000
+
+
+def test_a_mask_of_a_path_is_refused(rig: FolderRig) -> None:
+    rig.masks = {"_file": "hash"}
+    rig.put("a.csv", f"{HEADER}1,apple\n")
+    with pytest.raises(ConfigError, match="_file cannot be masked"):
+        rig.run()
+
+
 def test_a_row_without_its_key_waits_in_quarantine(rig: FolderRig) -> None:
     rig.read = {"key": ["id"]}
     rig.put("a.csv", f"{HEADER}1,apple\n,pear\n")
