@@ -6,7 +6,7 @@ Building the systems that a spec names is the container's.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from entrypoints.findings import Findings, mapping
 from entrypoints.grouping import grouped
 from entrypoints.problems import Problem, nearest, refuse
 from entrypoints.references import Secrets, written_secret
-from entrypoints.registry import SOURCES, TRANSFORMERS, WAREHOUSES
 from entrypoints.schedule import parse_schedule
 from entrypoints.schema_check import definition, options, schema
 from entrypoints.settings import SECRET_HINT, SECRET_WRITTEN, Settings, texts
@@ -26,9 +25,6 @@ from entrypoints.yaml_file import YamlFile, read_yaml
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.stream import BatchLimits, PipelineSpec, SystemSpec
 
-_KINDS: dict[str, Collection[str]] = {"source": SOURCES, "warehouse": WAREHOUSES, "transform": TRANSFORMERS}
-#: Modules whose ``problems`` say what is wrong across the keys of a section, beyond its schema.
-_RULES = {"warehouse.snowflake": "adapters.warehouses.snowflake.options"}
 _DEFAULT_EVERY_S = 60.0
 
 
