@@ -47,7 +47,9 @@ class _Group:
     _detector: ChangeDetector | None = None
 
     def look(self) -> bool:
-        """Whether there is something to do; not asked of the source before it has rested."""
+        """Whether there is something to do; not asked of the source before it has rested. After an error the next look
+        connects anew.
+        """
         if self.gap is not None:
             refuse([self.gap])
         if time.monotonic() < self._due:
@@ -56,12 +58,19 @@ class _Group:
             self._detector = detector_of(self.spec)
         self._due = time.monotonic() + self._detector.rest_s
         look = self._detector.look_behind if self.behind_service else self._detector.look
-        seen = look(tuple(self.spec.streams.values()), since=self._mark)
+        try:
+            seen = look(tuple(self.spec.streams.values()), since=self._mark)
+        except Exception:
+            self.close()
+            raise
         self._mark = seen.mark
         return seen.has_changes
 
     def under(self, spec: PipelineSpec, gap: Problem | None) -> _Group:
-        """The same group as it is now, with what is known of it."""
+        """The same group as it is now, with what is known of it; still connected if it is what it was."""
+        if (spec, gap) == (self.spec, self.gap):
+            return self
+        self.close()
         return _Group(spec, self.behind_service, gap, mark=self._mark, due=self._due)
 
     def close(self) -> None:
@@ -134,14 +143,14 @@ class Watch:
         file = load_pipeline(self.watched.path, settings, needs_source=False, environment=environment, secrets=secrets)
         known = {group.spec.group: group for group in self._groups}
         found = [(spec, file.source_gaps.get(spec.source.name)) for spec in file.groups]
-        for group in self._groups:
-            group.close()
         self._groups = tuple(
-            known[spec.group].under(spec, gap)
+            known.pop(spec.group).under(spec, gap)
             if spec.group in known
             else _Group(spec, self.watched.behind_service, gap)
             for spec, gap in found
         )
+        for gone in known.values():
+            gone.close()
         self._read_at = changed_at
         return False
 
