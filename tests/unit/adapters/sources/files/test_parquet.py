@@ -55,6 +55,25 @@ def test_wide_rows_come_in_small_pieces_also_where_a_dictionary_hides_their_widt
     assert max(size for _, _, size in blocks) < 48 * MB
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_a_few_very_wide_values_of_a_dictionary_are_not_decoded_at_once(kind: pa.DataType, compression: str) -> None:
+    texts = ["y" * (3 * MB), None, "z"] * 60
+    file = stored(pa.table({"id": range(180), "body": pa.array(texts, kind)}), compression=compression)
+    assert peak_bytes(file) < 48 * MB
+    file.seek(0)
+    bodies = pa.chunked_array([block.columns["body"] for block in read_parquet(file, wanted=None)])
+    assert bodies.equals(pa.chunked_array([pa.array(texts, kind)]))
+
+
+def test_row_groups_with_and_without_dictionaries_follow_each_other() -> None:
+    shared = pa.table({"id": range(GROUP_ROWS), "body": ["x" * 4_000, "y"] * (GROUP_ROWS // 2)})
+    groups = [shared, random_group(0), shared, shared]
+    blocks = list(read_parquet(stored(*groups), wanted=None))
+    assert pa.concat_tables(pa.table(dict(block.columns)) for block in blocks).equals(pa.concat_tables(groups))
+    assert np.concatenate([block.lines for block in blocks]).tolist() == list(range(1, 4 * GROUP_ROWS + 1))
+
+
 @pytest.mark.parametrize("wanted", [None, ["id"], ["b", "id"]])
 def test_columns_are_those_asked_for_and_lines_go_on_across_row_groups(wanted: list[str] | None) -> None:
     file = stored(*(pa.table({"id": pa.array([n, n + 1]), "b": pa.array(["x", None])}) for n in (0, 2, 4)))
