@@ -33,6 +33,7 @@ _BLANK = b" \t\r\n"
 #: Without this, or a text like it, no two objects are in one line.
 _TWO_OBJECTS = re.compile(rb"\}[ \t\r]*\{")
 _INTEGERS = 1 << 63
+_MOST_DIGITS = 100
 
 
 class _Number(str):
@@ -209,10 +210,10 @@ def _shape_of(value: object) -> Shape:
     if isinstance(value, bool):
         return Shape(pa.bool_())
     if isinstance(value, _Number):
-        is_integer = not set(value) & set(".eE")
-        if is_integer:
-            return Shape(pa.int64()) if -_INTEGERS <= int(value) < _INTEGERS else TEXT
-        return Shape(pa.float64())
+        if set(value) & set(".eE"):
+            return Shape(pa.float64())
+        is_short = len(value) <= _MOST_DIGITS  # Python reads no number of thousands of digits
+        return Shape(pa.int64()) if is_short and -_INTEGERS <= int(value) < _INTEGERS else TEXT
     return TEXT if isinstance(value, str) else JSON
 
 

@@ -150,3 +150,8 @@ def test_lines_longer_than_a_part_of_a_block_are_read_at_once_too() -> None:
     [block] = read_jsonl(Text(io.BytesIO(content), ""), shapes, keeps_extra=True, block_bytes=1 << 21)
     assert block.columns["id"].equals(pa.array([1, 2, 3]))
     assert (block.columns["name"].to_pylist(), block.lines.tolist()) == (["a", long, "b"], [1, 2, 3])
+
+
+def test_a_number_of_thousands_of_digits_makes_its_column_a_text() -> None:
+    [shape] = shapes_of(b'{"id":' + b"9" * 5_000 + b"}\n").values()
+    assert shape.word == "text"
