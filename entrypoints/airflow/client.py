@@ -7,9 +7,13 @@ https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
 from __future__ import annotations
 
 import json
+import secrets
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,6 +25,8 @@ from pipeline.domain.errors import ConfigError, ErrorKind, PipelineError
 _TIMEOUT_S = 30.0
 #: As many as Airflow gives at once, unless it is told otherwise.
 _PAGE = 100
+#: Seconds between attempts while Airflow answers that it cannot just now, as it does when its database is locked.
+_DELAYS_S = (0.5, 2.0, 5.0)
 
 
 class AirflowUnreachable(PipelineError):
@@ -29,10 +35,18 @@ class AirflowUnreachable(PipelineError):
     kind = ErrorKind.UNREACHABLE
 
 
+class AirflowBusy(AirflowUnreachable):
+    """Airflow answered that it cannot just now."""
+
+
 class AirflowRefused(PipelineError):
     """Airflow does not know what was asked for, or does not let us."""
 
     kind = ErrorKind.REJECTED
+
+
+class AirflowHasIt(AirflowRefused):
+    """What was to be made is there already."""
 
 
 def _without_slash(url: str) -> str:
@@ -50,7 +64,7 @@ class AirflowClient:
 
     def get(self, path: str, **query: str | int) -> Any:
         """The answer to GET ``/api/v2/<path>``."""
-        return self._ask("GET", f"/api/v2/{path}" + (f"?{urlencode(query)}" if query else ""), None)
+        return self._patiently("GET", f"/api/v2/{path}" + (f"?{urlencode(query)}" if query else ""), None)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer to POST ``/api/v2/<path>``."""
@@ -61,9 +75,13 @@ class AirflowClient:
         return self._ask("PATCH", f"/api/v2/{path}", body)
 
     def trigger(self, dag_id: str, params: Mapping[str, Any]) -> str:
-        """Start a run; gives its id."""
-        started = self.post(f"dags/{quote(dag_id)}/dagRuns", {"logical_date": None, "conf": dict(params)})
-        return str(started["dag_run_id"])
+        """Start a run, once however often it has to be asked for; gives its id."""
+        run_id = f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(4)}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(params)}
+        # It has it by the attempt before, whose answer said nothing of it: nobody else uses this id.
+        with suppress(AirflowHasIt):
+            self._patiently("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body)
+        return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """A run: its ``state``, ``start_date``, ``end_date`` and more."""
@@ -98,6 +116,15 @@ class AirflowClient:
         """Make a pool."""
         pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
         self.post("pools", pool)
+
+    def _patiently(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        """The same as ``_ask`` for what may be asked again, while Airflow is busy."""
+        for delay_s in _DELAYS_S:
+            try:
+                return self._ask(method, path, body)
+            except AirflowBusy:
+                time.sleep(delay_s)
+        return self._ask(method, path, body)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         if self.token is None:
@@ -135,11 +162,12 @@ class AirflowClient:
 def _refusal(status: int, *, where: str) -> PipelineError:
     """Our error for an HTTP status; the answer's body may hold values and is dropped (P10)."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        return AirflowUnreachable(f"Airflow could not answer ({status})", where=where, hint="Look at its log.")
+        return AirflowBusy(f"Airflow could not answer ({status})", where=where, hint="Look at its log.")
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         hint = "Check AIRFLOW_USERNAME and AIRFLOW_PASSWORD, or AIRFLOW_TOKEN, and what that user may do."
         return AirflowRefused(f"Airflow does not let us ({status})", where=where, hint=hint)
     if status == HTTPStatus.NOT_FOUND:
         hint = "Check that the pipeline's DAG is in Airflow: its DAG folder, PIPELINE_CONFIG_DIR and import errors."
         return AirflowRefused("Airflow has no such DAG or run", where=where, hint=hint)
-    return AirflowRefused(f"Airflow refused what was asked for ({status})", where=where, hint="Look at its log.")
+    kind = AirflowHasIt if status == HTTPStatus.CONFLICT else AirflowRefused
+    return kind(f"Airflow refused what was asked for ({status})", where=where, hint="Look at its log.")
