@@ -80,7 +80,8 @@ class AirflowClient:
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(params)}
         # It has it by the attempt before, whose answer said nothing of it: nobody else uses this id.
         with suppress(AirflowHasIt):
-            self._patiently("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body)
+            started = self._patiently("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body)
+            return str(started["dag_run_id"])
         return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:

@@ -28,9 +28,15 @@ class DriverError(Exception):
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[LogSettings]:
+    root = logging.getLogger()
+    others = [handler for handler in root.handlers if type(handler).__module__.split(".")[0] != "_pytest"]
+    for handler in others:  # of libraries that set up logging in this process, as Airflow does when it is imported
+        root.removeHandler(handler)
     yield LogSettings(folder=tmp_path / "logs", console="json")
     logs.close()
     structlog.reset_defaults()
+    for handler in others:
+        root.addHandler(handler)
 
 
 def configure(settings: LogSettings, **options: str) -> None:
