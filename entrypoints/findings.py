@@ -31,9 +31,10 @@ class Findings:
         """Note a gap."""
         self.gaps.append((source, self.file.problem(key, what, hint=hint)))
 
-    def has(self, key: str) -> bool:
-        """Whether a problem of a key is noted."""
-        return key in {problem.key for problem in self.problems}
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys that have a problem so far."""
+        return frozenset(problem.key for problem in self.problems)
 
     def check(
         self,

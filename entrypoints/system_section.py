@@ -119,9 +119,10 @@ class SystemReader:
         rules = _RULES.get(f"{section}.{resolved['kind']}")
         if rules is None:
             return False
+        known = self._findings.keys
         found = list(importlib.import_module(rules).problems(resolved))
         for option, what, hint in found:
             key = f"{section}.{option}"
-            if not self._findings.has(key):
+            if key not in known:
                 self._findings.add(key, what, hint)
         return bool(found)

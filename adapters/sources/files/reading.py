@@ -100,6 +100,7 @@ def rows_of(
     count, bad_count = len(block.lines), len(block.bad)
     parts = options.pattern.parts(info.path) or {}
     is_json = options.format in {"jsonl", "avro"}
+    lines = _all_lines(block)
     arrays: dict[str, pa.Array] = {}
     misfits: list[Misfit] = []
 
@@ -119,10 +120,9 @@ def rows_of(
     if layout.file is not None:
         arrays[layout.file.name] = pa.repeat(info.path, count + bad_count)
     if layout.line is not None:
-        arrays[layout.line.name] = pa.array(_all_lines(block))
+        arrays[layout.line.name] = pa.array(lines)
     misfits += _without_key(arrays, misfits, options, layout, count=count)
     misfits += _of_bad_lines(block.bad, layout, first=count)
-    lines = _all_lines(block)
     keys = layout.schema.key if options.key else ()
     misfits = [_placed(misfit, info, lines, is_shown=not layout.has_place, keys=keys) for misfit in misfits]
     return pa.Table.from_arrays([arrays[name] for name in layout.schema.names], schema=layout.schema.arrow()), tuple(
