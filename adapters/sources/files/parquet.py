@@ -62,11 +62,13 @@ def _pieces(
             batch_size=_step_rows(content.metadata.row_group(number)), row_groups=[number], columns=names
         )
         held: list[pa.RecordBatch] = []
+        row_count = byte_count = 0
         for part in chain.from_iterable(_decoded(batch, kinds) for batch in batches):
             held.append(part)
-            if sum(part.num_rows for part in held) >= _ROWS or sum(part.nbytes for part in held) >= _BYTES:
+            row_count, byte_count = row_count + part.num_rows, byte_count + part.nbytes
+            if row_count >= _ROWS or byte_count >= _BYTES:
                 yield pa.Table.from_batches(held)
-                held = []
+                held, row_count, byte_count = [], 0, 0
         if held:
             yield pa.Table.from_batches(held)
 
