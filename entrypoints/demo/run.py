@@ -229,7 +229,7 @@ class _Background:
         self._call = call
         self._result: SyncResult | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="stream")
 
     @property
     def is_alive(self) -> bool:

@@ -145,8 +145,8 @@ class Database:
                 if not lingering or self._is_read_only or time.monotonic() - self._opened_at >= TURN_S:
                     self._close()
                 else:
+                    # No daemon: the process aborts if it ends while a daemon is closing the file.
                     self._linger = threading.Timer(LINGER_S, self._end_linger)
-                    self._linger.daemon = True
                     self._linger.start()
             self._turn.notify_all()
 

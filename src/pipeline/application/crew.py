@@ -25,10 +25,11 @@ def work_side_by_side(tasks: Mapping[str, Callable[[], None]], *, stop: Stop, at
     waiting = iter(tasks.items())
     taking = threading.Lock()
     defects: list[BaseException] = []
+    left = threading.Event()
 
     def take() -> tuple[str, Callable[[], None]] | None:
         with taking:
-            return None if defects else next(waiting, None)
+            return None if defects or left.is_set() else next(waiting, None)
 
     def work() -> None:
         while (taken := take()) is not None:
@@ -40,14 +41,16 @@ def work_side_by_side(tasks: Mapping[str, Callable[[], None]], *, stop: Stop, at
                 defects.append(error)
                 stop.set()
 
-    _join([threading.Thread(target=work) for _ in range(min(at_most or len(tasks), len(tasks)))], stop)
+    _join([threading.Thread(target=work) for _ in range(min(at_most or len(tasks), len(tasks)))], asked=(left, stop))
     if defects:
         raise defects[0]
 
 
-def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
-    """Run the threads; where this one is to end at once, it waits ``LEAVE_S`` for them: what it closes then ends those
-    that are left. They are no daemons, which would be cut off in the midst of a library's work when the process ends.
+def _join(threads: Sequence[threading.Thread], *, asked: Sequence[Stop]) -> None:
+    """Run the threads; where this one is to end at once, all that is ``asked`` to is set and it waits ``LEAVE_S`` for
+    them: what it closes then ends those that are left. They are no daemons, which would be cut off in the midst of a
+    library's work when the process ends. One that has only just been started is waited for by nobody: it finds nothing
+    to do.
     """
     try:
         for thread in threads:
@@ -55,7 +58,8 @@ def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
         for thread in threads:
             thread.join()
     except BaseException:
-        stop.set()
+        for event in asked:
+            event.set()
         deadline = time.monotonic() + LEAVE_S
         for thread in threads:
             if thread.is_alive():

@@ -39,7 +39,7 @@ class Prefetch(Generic[Item]):
         self._asked = threading.Event()
         self._items: queue.Queue[Item | BaseException] = queue.Queue(maxsize=depth)
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="prefetch")
 
     def __enter__(self) -> Prefetch[Item]:
         self._thread.start()

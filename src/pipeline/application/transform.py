@@ -147,7 +147,7 @@ class MartRefresher:
         self._dirty = threading.Event()
         self._dirty.set()  # something may have been loaded before that no marts were built from
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="marts", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="marts")
 
     def __enter__(self) -> MartRefresher:
         if self._session.transformer is not None:

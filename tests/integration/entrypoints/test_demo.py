@@ -81,7 +81,7 @@ def test_an_interrupt_leaves_no_process_behind(home: Path, moment: str) -> None:
     finally:
         if demo.poll() is None:
             demo.kill()
-    assert demo.returncode == EXIT_ABORTED
+    assert demo.returncode == EXIT_ABORTED, errors[-2000:]
     assert "aborted" in errors
     assert "Traceback" not in errors
     _, alive = psutil.wait_procs(family, timeout=10)

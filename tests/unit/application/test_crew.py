@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from pipeline.application import crew
 from pipeline.application.crew import work_side_by_side
 
 
@@ -68,3 +69,32 @@ def test_an_interruption_asks_all_to_stop_and_waits_for_those_that_leave(monkeyp
     with pytest.raises(KeyboardInterrupt):
         work_side_by_side(dict.fromkeys(("a", "b"), lambda: left.append(stop.wait(10))), stop=stop)
     assert left == [True, True]
+
+
+def test_a_thread_that_comes_to_life_after_an_interruption_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    started: list[threading.Thread] = []
+    done: list[str] = []
+
+    class Late(threading.Thread):
+        """As on a busy machine: the interruption comes while its start is waited for."""
+
+        def start(self) -> None:
+            started.append(self)
+            super().start()
+            raise KeyboardInterrupt
+
+        def run(self) -> None:
+            go.wait(10)
+            super().run()
+
+        def is_alive(self) -> bool:
+            return go.is_set() and super().is_alive()
+
+    monkeypatch.setattr(crew.threading, "Thread", Late)
+    with pytest.raises(KeyboardInterrupt):
+        work_side_by_side({"a": lambda: done.append("a"), "b": lambda: done.append("b")}, stop=threading.Event())
+    go.set()
+    for thread in started:
+        thread.join(10)
+    assert done == []
