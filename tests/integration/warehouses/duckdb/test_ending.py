@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-#: Leaves the file to be closed a moment later, and ends before. The end of an interpreter cuts off daemons; one that was
+#: Leaves the file to be closed a moment later, and ends before. An interpreter that ends cuts off daemons; one that was
 #: in DuckDB then aborts the whole process (SIGABRT) by chance, so that what is looked at is that the file was closed.
 ENDS_AT_ONCE = """
 import sys
