@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
-WORKERS ?= 2
+WORKERS ?= 3
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -r
 
 # Runs a step of making the environment; what it says is shown if it fails, after which the second argument is done.
