@@ -17,7 +17,7 @@ from psycopg.pq.abc import PGconn
 from adapters.sources.postgres import slot, sql
 from adapters.sources.postgres.connection import Connector, Session, exchange, server_error, sqlstate_of
 from adapters.sources.postgres.options import PostgresOptions
-from adapters.sources.postgres.receiver import keepalive_end, row_message
+from adapters.sources.postgres.segments import keepalive_end, row_message
 from adapters.sources.postgres.streams import relation_name
 from pipeline.domain.stream import StreamSpec
 from pipeline.ports.changes import Look

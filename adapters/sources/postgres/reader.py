@@ -13,7 +13,8 @@ from pathlib import Path
 import attrs
 
 from adapters.sources.postgres.pgoutput import Decoded, Decoder
-from adapters.sources.postgres.receiver import EPOCH_2000, Commit, Progress, Receiver, Segment
+from adapters.sources.postgres.receiver import EPOCH_2000, Receiver
+from adapters.sources.postgres.segments import Commit, Progress, Segment
 from adapters.sources.postgres.slot import lsn_of, position
 from adapters.sources.postgres.spill import Spill, schemas_of
 from pipeline.domain.change import ChangeBatch, GroupBatch

@@ -1,7 +1,7 @@
 """Reads the replication stream in a thread, as fast as it comes into a bounded buffer, and keeps the server informed.
 
-Message formats: https://www.postgresql.org/docs/current/protocol-replication.html. Decoding rows is ``pgoutput``'s
-work, cutting batches ``reader``'s. Nothing is ever confirmed but what was acknowledged (P2).
+Cutting what comes into parts of transactions is ``segments``' work, decoding rows ``pgoutput``'s, cutting batches
+``reader``'s. Nothing is ever confirmed but what was acknowledged (P2).
 """
 
 from __future__ import annotations
@@ -14,77 +14,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import attrs
 from psycopg import OperationalError
 from psycopg.pq.abc import PGconn
 
 from adapters.sources.postgres.connection import server_error, sqlstate_of
+from adapters.sources.postgres.segments import SEGMENT_BYTES, Cutter, Progress, Segment
 from pipeline.domain.errors import LogLost, PipelineError, SourceError, SourceUnreachable
 
 #: Seconds between 1970 and 2000, where PostgreSQL's clock starts.
 EPOCH_2000 = 946_684_800
 
-#: What a message costs us beside its bytes: the object, its header and its place in a list.
-FRAME_OVERHEAD = 96
-
-_SEGMENT_BYTES = 1024 * 1024
-_HEADER = 25
 _POLL_S = 1.0
 _GOODBYE_S = 2.0
 
-_XLOG = ord("w")
-_KEEPALIVE = ord("k")
-_BEGIN = ord("B")
-_COMMIT = ord("C")
-_MESSAGE = ord("M")
-_ROWS = frozenset(b"IUDT")
-
-_KEEPALIVE_FORM = struct.Struct(">cQqB")
-_BEGIN_FORM = struct.Struct(">Qq")
-_COMMIT_FORM = struct.Struct(">BQQq")
 _STATUS_FORM = struct.Struct(">cQQQqB")
 
 #: SQLSTATE of a log file that is gone.
 _FILE_GONE = "58P01"
-
-
-def row_message(view: memoryview) -> bool:
-    """Whether a message of the stream is the change of a row, or a truncation."""
-    return view[0] == _XLOG and view[_HEADER] in _ROWS
-
-
-def keepalive_end(view: memoryview) -> int:
-    """Up to where a keepalive says that everything was sent; -1 of any other message."""
-    return int(_KEEPALIVE_FORM.unpack_from(view)[1]) if view[0] == _KEEPALIVE else -1
-
-
-@attrs.define(slots=True)
-class Commit:
-    """The end of a transaction: LSN of its commit record, LSN after it, and when, in microseconds since 2000."""
-
-    lsn: int
-    end: int
-    at_us: int
-
-
-@attrs.define(slots=True)
-class Segment:
-    """Part of one transaction: ``first`` is the commit LSN, announced by its Begin, in its first part, else None;
-    ``commit`` is there in its last part.
-    """
-
-    frames: list[bytes]
-    byte_count: int
-    row_count: int
-    first: int | None
-    commit: Commit | None
-
-
-@attrs.define(slots=True)
-class Progress:
-    """Everything before ``lsn`` has been sent, and no transaction is open."""
-
-    lsn: int
 
 
 class Receiver:
@@ -117,13 +63,9 @@ class Receiver:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._open = _Open()
-        self._fresh: list[Segment | Progress] = []
-        self._fresh_bytes = 0
+        self._cutter = Cutter()
         self._sent_at = 0.0
-        self._heard_at = self._advanced_at = time.monotonic()
-        self._end = 0
-        self._is_asked = False
+        self._heard_at = time.monotonic()
         link.nonblocking = 1
         self._thread = threading.Thread(target=self._run, name="postgres-receiver", daemon=True)
         self._thread.start()
@@ -154,7 +96,7 @@ class Receiver:
     @property
     def advanced_at(self) -> float:
         """When the log was last seen to move on, on the monotonic clock; answers to our own questions do not count."""
-        return self._advanced_at
+        return self._cutter.advanced_at
 
     def close(self) -> None:
         """Report the last confirmation, end the stream and close the connection. Safe to call twice."""
@@ -196,14 +138,14 @@ class Receiver:
 
     def _drain(self) -> bool:
         """Read what has arrived; whether anything came."""
-        get, count = self._link.get_copy_data, 0
+        get, cutter, count = self._link.get_copy_data, self._cutter, 0
         while True:
             size, view = get(1)
             if size <= 0:
                 break
             count += 1
-            self._accept(view, size)
-            if self._fresh_bytes >= _SEGMENT_BYTES:
+            cutter.accept(view, size)
+            if cutter.byte_count >= SEGMENT_BYTES:
                 break
         if size < 0:
             raise self._on_lost(self._ended())
@@ -212,71 +154,25 @@ class Receiver:
             self._publish()
         return count > 0
 
-    def _accept(self, view: memoryview, size: int) -> None:
-        kind = view[0]
-        if kind == _KEEPALIVE:
-            _, end, _, asks = _KEEPALIVE_FORM.unpack_from(view)
-            self._is_asked = self._is_asked or bool(asks)
-            if end > self._end:
-                self._end, self._advanced_at = end, time.monotonic()
-            self._progress(end)
-            return
-        if kind != _XLOG:
-            return
-        message = view[_HEADER]
-        if message == _MESSAGE:
-            # Never a row (C8). Outside of a transaction it tells that everything before it was sent.
-            self._progress(int.from_bytes(view[1:9]))
-            return
-        opened = self._open
-        opened.frames.append(bytes(view))
-        opened.byte_count += size + FRAME_OVERHEAD
-        if message in _ROWS:
-            opened.row_count += 1
-        elif message == _BEGIN:
-            opened.first = _BEGIN_FORM.unpack_from(view, _HEADER + 1)[0]
-            opened.is_open = True
-        elif message == _COMMIT:
-            _, lsn, end, at_us = _COMMIT_FORM.unpack_from(view, _HEADER + 1)
-            self._advanced_at = time.monotonic()
-            self._cut(Commit(lsn, end, at_us))
-            opened.is_open = False
-            return
-        if opened.byte_count >= _SEGMENT_BYTES:
-            self._cut(None)
-
-    def _progress(self, lsn: int) -> None:
-        if self._open.is_open:
-            return
-        if self._fresh and isinstance(self._fresh[-1], Progress):
-            self._fresh.pop()
-        self._fresh.append(Progress(lsn))
-
-    def _cut(self, commit: Commit | None) -> None:
-        opened = self._open
-        self._fresh.append(Segment(opened.frames, opened.byte_count, opened.row_count, opened.first, commit))
-        self._fresh_bytes += opened.byte_count
-        opened.frames, opened.byte_count, opened.row_count, opened.first = [], 0, 0, None
-
     def _publish(self) -> None:
-        if not self._fresh:
+        byte_count, fresh = self._cutter.byte_count, self._cutter.take_pieces()
+        if not fresh:
             return
         with self._changed:
             items = self._items
-            if items and isinstance(items[-1], Progress) and isinstance(self._fresh[0], Progress):
+            if items and isinstance(items[-1], Progress) and isinstance(fresh[0], Progress):
                 items.pop()
-            items.extend(self._fresh)
-            self._buffered += self._fresh_bytes
+            items.extend(fresh)
+            self._buffered += byte_count
             self._changed.notify()
-        self._fresh, self._fresh_bytes = [], 0
 
     def _report(self) -> None:
         """Tell the server what is durable: when that has changed, when asked, and every now and then (H8)."""
         now = time.monotonic()
-        if self._confirmed == self._reported and not self._is_asked and now - self._sent_at < self._status_s:
+        if self._confirmed == self._reported and not self._cutter.is_asked and now - self._sent_at < self._status_s:
             return
         self._send(asks=False)
-        self._is_asked = False
+        self._cutter.is_asked = False
 
     def _send(self, *, asks: bool) -> None:
         confirmed = self._confirmed
@@ -344,12 +240,3 @@ class Receiver:
 def _unexpected(error: BaseException, where: str) -> PipelineError:
     kind = type(error).__name__
     return SourceError(f"reading the log failed with {kind}", where=where, hint="Start again.", error_class=kind)
-
-
-@attrs.define(slots=True)
-class _Open:
-    frames: list[bytes] = attrs.field(factory=list)
-    byte_count: int = 0
-    row_count: int = 0
-    first: int | None = None
-    is_open: bool = False
