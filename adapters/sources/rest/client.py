@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -50,12 +51,15 @@ class Request:
 
 
 class Client:
-    """One API. Connects on first use; may be closed twice. ``pause`` waits so many seconds."""
+    """One API. Connects on first use; may be closed twice. ``pause`` waits so many seconds; if not given, closing the
+    client ends a wait, and with it the request that waits.
+    """
 
-    def __init__(self, name: str, options: RestOptions, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, name: str, options: RestOptions, *, pause: Callable[[float], object] | None = None) -> None:
         self._where = f"source {name}"
         self._options = options
-        self._pause = pause
+        self._closed = threading.Event()
+        self._pause = pause or self._closed.wait
         self._signer = Signer(options.auth, self._post)
         self._connection: httpx.Client | None = None
         self._next_at = 0.0
@@ -78,6 +82,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
+        self._closed.set()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -99,6 +104,8 @@ class Client:
                         **error.facts,
                     ) from None
                 self._pause(min(delay_s, self._options.max_wait_s))
+                if self._closed.is_set():
+                    raise _given_up(error, f"{label} {error.what}, {number + 1} times", where) from None
             except Refused as error:
                 raise SourceRejected(f"{label} {error.what}", where=where, hint=error.hint, **error.facts) from None
             except PipelineError as error:

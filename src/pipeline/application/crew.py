@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.application.session import Stop
+from pipeline.application.threads import Workthread
 
 #: How long work that is under way may take to leave when the process is to end at once, in seconds.
 LEAVE_S = 5.0
@@ -41,27 +42,24 @@ def work_side_by_side(tasks: Mapping[str, Callable[[], None]], *, stop: Stop, at
                 defects.append(error)
                 stop.set()
 
-    _join([threading.Thread(target=work) for _ in range(min(at_most or len(tasks), len(tasks)))], asked=(left, stop))
+    _join([Workthread(work) for _ in range(min(at_most or len(tasks), len(tasks)))], asked=(left, stop))
     if defects:
         raise defects[0]
 
 
-def _join(threads: Sequence[threading.Thread], *, asked: Sequence[Stop]) -> None:
+def _join(threads: Sequence[Workthread], *, asked: Sequence[Stop]) -> None:
     """Run the threads; where this one is to end at once, all that is ``asked`` to is set and it waits ``LEAVE_S`` for
-    them: what it closes then ends those that are left. They are no daemons, which would be cut off in the midst of a
-    library's work when the process ends. One that has only just been started is waited for by nobody: it finds nothing
-    to do.
+    them. Those that are left lose what is closed next, and the process ends only after them.
     """
     try:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.wait()
     except BaseException:
         for event in asked:
             event.set()
         deadline = time.monotonic() + LEAVE_S
         for thread in threads:
-            if thread.is_alive():
-                thread.join(max(deadline - time.monotonic(), 0.0))
+            thread.wait(max(deadline - time.monotonic(), 0.0))
         raise

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from pipeline.application.threads import Workthread
+
 Item = TypeVar("Item")
 
 _POLL_S = 0.1
@@ -23,7 +25,7 @@ class Prefetch(Generic[Item]):
 
     ``produce`` returns None where there is nothing just now and is then called again; it raises ``StopIteration`` at
     the end. Any other exception is raised in the consumer, in its place of the order. Leaving the context stops the
-    producer after its current call and waits for it.
+    producer after its current call, waits for it, and then calls ``release``.
     """
 
     def __init__(
@@ -32,22 +34,31 @@ class Prefetch(Generic[Item]):
         *,
         depth: int = 1,
         is_eager: Callable[[Item], bool] = lambda _: True,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         self._produce = produce
+        self._release = release
         self._is_eager = is_eager
         self._is_ahead = True
         self._asked = threading.Event()
         self._items: queue.Queue[Item | BaseException] = queue.Queue(maxsize=depth)
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="prefetch")
+        self._thread = Workthread(self._run, name="prefetch")
 
     def __enter__(self) -> Prefetch[Item]:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._cancelled.set()  # it may have come to life, and nobody will leave the context
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._cancelled.set()
-        self._thread.join()
+        try:
+            self._thread.outlast()
+        finally:
+            self._release()
 
     def __iter__(self) -> Iterator[Item]:
         while True:
@@ -88,5 +99,8 @@ class Prefetch(Generic[Item]):
 def ahead(
     items: Iterator[Item | None], *, depth: int = 1, is_eager: Callable[[Item], bool] = lambda _: True
 ) -> Prefetch[Item]:
-    """Run an iterator in a thread, ahead of its consumer as ``Prefetch`` has it; a None from it is passed over."""
-    return Prefetch(lambda: next(items), depth=depth, is_eager=is_eager)
+    """Run an iterator in a thread, ahead of its consumer as ``Prefetch`` has it; a None from it is passed over. A
+    generator is closed in the end: an error that is kept would keep open what it has open.
+    """
+    release = getattr(items, "close", lambda: None)
+    return Prefetch(lambda: next(items), depth=depth, is_eager=is_eager, release=release)

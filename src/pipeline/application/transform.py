@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import attrs
 
 from pipeline.application.session import Session, chosen
+from pipeline.application.threads import Workthread
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.errors import ConfigError, PipelineError
 from pipeline.domain.events import TransformFinished
@@ -147,19 +148,23 @@ class MartRefresher:
         self._dirty = threading.Event()
         self._dirty.set()  # something may have been loaded before that no marts were built from
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="marts")
+        self._thread = Workthread(self._run, name="marts")
 
     def __enter__(self) -> MartRefresher:
         if self._session.transformer is not None:
             self._session.transformer.warm()
-            self._thread.start()
+            try:
+                self._thread.start()
+            except BaseException:
+                self._closed.set()  # it may have come to life, and nobody will leave the context
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
         if self._thread.is_alive() and self._session.transformer is not None:
             self._session.transformer.close()
-            self._thread.join()
+            self._thread.outlast(self._session.transformer.close)  # it may just have been about to begin another build
 
     def note(self, counts: dict[str, StreamCounts]) -> None:
         """Take note of what a load changed."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from pipeline.application import crew
 from pipeline.application.crew import work_side_by_side
+from pipeline.application.threads import Workthread
+from tests.support.interruption import Interruption, interrupted
 
 
 def test_tasks_wait_for_each_other_only_where_they_have_to() -> None:
@@ -55,20 +58,18 @@ def test_a_defect_in_one_asks_the_others_to_stop_and_is_raised() -> None:
     assert left == [True]
 
 
-def test_an_interruption_asks_all_to_stop_and_waits_for_those_that_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_asks_all_to_stop_and_waits_for_those_that_leave() -> None:
     stop = threading.Event()
     left: list[bool] = []
-    join = threading.Thread.join
 
-    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
-        if timeout is None:
-            raise KeyboardInterrupt
-        join(thread, timeout)
+    def task() -> None:
+        left.append(stop.wait(10))
+        time.sleep(0.3)  # as a statement that is under way
+        left.append(True)
 
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        work_side_by_side(dict.fromkeys(("a", "b"), lambda: left.append(stop.wait(10))), stop=stop)
-    assert left == [True, True]
+    with interrupted(after_s=0.2), pytest.raises(Interruption):
+        work_side_by_side(dict.fromkeys(("a", "b"), task), stop=stop)
+    assert left == [True] * 4
 
 
 def test_a_thread_that_comes_to_life_after_an_interruption_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,7 @@ def test_a_thread_that_comes_to_life_after_an_interruption_does_nothing(monkeypa
     started: list[threading.Thread] = []
     done: list[str] = []
 
-    class Late(threading.Thread):
+    class Late(Workthread):
         """As on a busy machine: the interruption comes while its start is waited for."""
 
         def start(self) -> None:
@@ -88,13 +89,14 @@ def test_a_thread_that_comes_to_life_after_an_interruption_does_nothing(monkeypa
             go.wait(10)
             super().run()
 
-        def is_alive(self) -> bool:
-            return go.is_set() and super().is_alive()
+        @property
+        def ident(self) -> int | None:
+            return super().ident if go.is_set() else None
 
-    monkeypatch.setattr(crew.threading, "Thread", Late)
+    monkeypatch.setattr(crew, "Workthread", Late)
     with pytest.raises(KeyboardInterrupt):
         work_side_by_side({"a": lambda: done.append("a"), "b": lambda: done.append("b")}, stop=threading.Event())
     go.set()
     for thread in started:
-        thread.join(10)
+        assert thread.wait(10)
     assert done == []

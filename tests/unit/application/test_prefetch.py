@@ -1,10 +1,14 @@
 """Prefetch: one item ahead, in order, errors in their place, no thread left behind."""
 
 import threading
+import time
 
 import pytest
 
+from pipeline.application import prefetch
 from pipeline.application.prefetch import Prefetch, ahead
+from pipeline.application.threads import Workthread
+from tests.support.interruption import Interruption, interrupted
 
 
 def test_yields_every_item_in_order() -> None:
@@ -64,3 +68,35 @@ def test_waits_to_be_asked_after_an_item_that_is_not_worth_working_ahead() -> No
         before = len(produced)
         threading.Event().wait(0.3)
         assert len(produced) <= before + 1
+
+
+def test_what_it_reads_is_closed_only_after_the_producer_has_left_however_often_that_is_interrupted() -> None:
+    told: list[str] = []
+
+    def pieces():
+        try:
+            yield "a"
+            time.sleep(0.5)  # as a call that cannot be broken off
+            told.append("read")
+            yield "b"
+        finally:
+            told.append("closed")
+
+    with interrupted(after_s=0.1, times=3), pytest.raises(Interruption), ahead(pieces()) as items:
+        assert [item for item in items if time.sleep(10)] == []
+    assert told == ["read", "closed"]
+
+
+def test_an_interruption_of_its_start_leaves_no_thread_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Workthread] = []
+
+    class Interrupted(Workthread):
+        def start(self) -> None:
+            started.append(self)
+            super().start()
+            raise Interruption
+
+    monkeypatch.setattr(prefetch, "Workthread", Interrupted)
+    with pytest.raises(Interruption), Prefetch(lambda: 1):
+        pass
+    assert started[0].wait(10)

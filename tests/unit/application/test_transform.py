@@ -59,6 +59,34 @@ def test_a_build_that_fails_is_told_and_tried_again(error: Exception) -> None:
     assert isinstance(error, PipelineError) or "ValueError" in finding.what
 
 
+class AboutToBuild(RecordingTransformer):
+    """Is closed before it has begun to build, and then builds until it is closed again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = threading.Event()
+        self.closed = threading.Semaphore(0)
+
+    def build(self, tables=None, *, absent=(), full_refresh: bool = False) -> TransformResult:
+        self.is_asked.set()
+        assert self.closed.acquire(timeout=10)
+        assert self.closed.acquire(timeout=10), "a build that nobody stops"
+        raise PipelineError("stopped")
+
+    def close(self) -> None:
+        self.closed.release()
+
+
+def test_leaving_ends_a_build_that_begins_just_then() -> None:
+    transformer = AboutToBuild()
+    rig = Rig(transformer=transformer)
+    rig.database.commit(("orders", INSERT, {"id": 1, "status": "new"}))
+    sync(rig.session())
+    with MartRefresher([rig.session()]):
+        assert transformer.is_asked.wait(10)
+    assert rig.recorder.findings == []
+
+
 def test_what_is_built_in_parts_is_settled_by_the_last_of_them_as_of_the_first() -> None:
     rig = Rig(transformer=RecordingTransformer())
     rig.database.commit(("orders", Operation.INSERT, {"id": 1, "status": "new"}))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
+from adapters.sources.rest.client import Client, Request
+from adapters.sources.rest.options import parse_options
 from pipeline.domain.errors import PipelineError, SourceError, SourceRejected, SourceUnreachable
 from tests.support.rest_server import (
     Api,
@@ -271,6 +275,18 @@ def test_a_limit_that_lasts_too_long_ends_the_run(api: Api, world: RestWorld) ->
     api.faults.append(on_page(2, Reply({}, status=429, headers={"Retry-After": "3600"})))
     error = refused(api, world, rows, SourceUnreachable)
     assert error.what == f"page 2 of {api.url}/orders answered 429 and asks to wait 3,600 s"
+
+
+def test_closing_ends_a_wait_for_a_limit(api: Api) -> None:
+    api.faults.append(always(Reply({}, status=429, headers={"Retry-After": "55"})))
+    client = Client("crm", parse_options("crm", {"url": api.url}))
+    closing = threading.Timer(0.5, client.close)
+    closing.start()
+    started = time.monotonic()
+    with pytest.raises(SourceUnreachable, match="answered 429"):
+        client.get(Request(url=f"{api.url}/orders", label="page 1", where="stream orders"))
+    assert time.monotonic() - started < 30
+    closing.join()
 
 
 def test_a_token_that_expires_in_the_middle_is_renewed_once_and_the_page_read_again(api: Api, world: RestWorld) -> None:
