@@ -23,7 +23,7 @@ from tests.conformance.following import EPOCH, Follower
 Change = tuple[str, Operation, dict[str, Any]]
 
 #: How long a source may take to deliver what is there.
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class SourceHarness(ABC):

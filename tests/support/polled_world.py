@@ -6,6 +6,9 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,11 @@ from tests.support.statement_order import complaints
 from tests.support.world import Recorder
 
 STREAM = "orders"
-#: How long a process may take to end once it was told to; Docker kills it then.
-GRACE_S = 10.0
+#: How long a process is waited for.
+PATIENCE_S = 120.0
+#: How long a process may take to end once it was told to; Docker kills it then. A slow machine gets as much more as it
+#: takes longer to start.
+GRACE_S, GRACE_SHARE = 10.0, 5
 #: What a process says that waits at its step.
 AT_STEP = "at the step"
 _BUILDERS = {"duckdb": adapters.warehouses.duckdb.build, "snowflake": adapters.warehouses.snowflake.build}
@@ -92,20 +98,26 @@ class PolledWorld(OneStream):
 
     def kill(self, step: str) -> None:
         """A run in a process of its own, killed at a step of ``polled_crasher``."""
-        process = self._process(step, waits=False)
-        _, errors = process.communicate(timeout=120)
+        with self._process(step, waits=False) as process:
+            _, errors = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == -signal.SIGKILL, errors.decode()
 
     def terminate(self, step: str) -> None:
         """A process that follows the source, told to end while it is at a step; it does within the grace period."""
-        process = self._process(step, waits=True)
-        assert process.stdout is not None
-        assert process.stdout.readline().decode().strip() == AT_STEP
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=GRACE_S)
+        started = time.monotonic()
+        with self._process(step, waits=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().decode().strip() == AT_STEP
+            told = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=PATIENCE_S)
+            took = time.monotonic() - told
         assert process.returncode == 0, errors.decode()
+        assert took < max(GRACE_S, GRACE_SHARE * (told - started))
 
-    def _process(self, step: str, *, waits: bool) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _process(self, step: str, *, waits: bool) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that runs to the step; none is left at the end."""
         if self.kind == "duckdb":
             self.warehouse.close()
         told = {"module": self.system.module.__name__, "source": self.system.options, "step": step, "waits": waits}
@@ -113,7 +125,11 @@ class PolledWorld(OneStream):
         told |= {"read": self.spec.read, "rows": self.limits.rows}
         command = [sys.executable, "-m", "tests.support.polled_crasher", json.dumps(told)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment())
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment()) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def staged(self, *names: str) -> list[tuple[Any, ...]]:
         """What the staging table shows as current in these columns, else in those of the system, in order."""

@@ -61,7 +61,7 @@ class Scene:
 
     def source(self, **options: object) -> PostgresSource:
         """A source over this database; its slot and publication are named after the database."""
-        given = {"dsn": self.dsn, "work_folder": str(self.folder), "slot_wait_s": 5, **options}
+        given = {"dsn": self.dsn, "work_folder": str(self.folder), "slot_wait_s": 30, **options}
         source = build("shop", given, pipeline=self.database)
         self._sources.append(source)
         return source
@@ -156,8 +156,8 @@ class Copy:
             checkpoint(self.position), self.streams, limits=limits or BatchLimits(), up_to=up_to
         ) as reader:
             while self.position != up_to:
-                batch = reader.next(20)
-                assert batch is not None, "nothing came in 20 s"
+                batch = reader.next(60)
+                assert batch is not None, "nothing came in 60 s"
                 self.take(batch)
                 if acknowledges:
                     reader.acknowledge(batch.up_to)
@@ -201,7 +201,7 @@ def begin(source: PostgresSource, specs: Iterable[StreamSpec], *, during: Callab
         return Copy(streams, snapshot.position, rows)
 
 
-def wait_for(condition: Callable[[], object], *, timeout_s: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], *, timeout_s: float = 60.0) -> None:
     """Poll until a condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():

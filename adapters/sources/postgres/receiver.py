@@ -133,7 +133,9 @@ class Receiver:
         if not is_full and self._drain():
             return
         self._wait(is_full=is_full)
-        if not is_full:
+        if is_full:
+            self._heard_at = time.monotonic()  # nobody listened: silence begins where somebody does
+        else:
             self._watch()
 
     def _drain(self) -> bool:
@@ -192,6 +194,8 @@ class Receiver:
             self._wake_out.recv(4096)
         if line in ready or writable:
             self._link.consume_input()
+        if line in ready:
+            self._heard_at = time.monotonic()
 
     def _watch(self) -> None:
         """Ask for a sign of life, and give the connection up where none comes (H6)."""

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -185,16 +186,23 @@ def test_only_a_run_that_started_by_the_clock_waits_and_only_where_nothing_is_to
     make_database(airflow / "airflow.db", environment)
     path = home / "config" / "pipelines" / "notes.yaml"
     with DagRunner(environment) as runner:
-        [*before, _], _ = runner.call(airflow_programs.sense, name="notes")
+
+        def sense() -> tuple[list[Any], tuple[float, float]]:
+            """What the sensor makes of it, and between which times it was asked."""
+            asked_at = time.time()
+            made, _ = runner.call(airflow_programs.sense, name="notes")
+            return made, (asked_at, time.time())
+
+        [*before, _], _ = sense()
         run(home)
-        [*loaded, resumed], _ = runner.call(airflow_programs.sense, name="notes")
+        [*loaded, resumed], loaded_at = sense()
         path.write_text(f"{NOTES}streams: {{notes: {{mode: miror}}}}\n")
-        [*broken, _], _ = runner.call(airflow_programs.sense, name="notes")
+        [*broken, _], broken_at = sense()
     assert before == ["manual", "asset_triggered", CHANGES]
     assert (loaded[:2], resumed) == (["manual", "asset_triggered"], AGE)
-    for class_path, arguments, method in (loaded[2], broken[2]):
+    for (class_path, arguments, method), (asked_at, told_at) in ((loaded[2], loaded_at), (broken[2], broken_at)):
         assert (class_path, method) == ("entrypoints.airflow.triggers.WaitTrigger", "execute_complete")
-        assert 0 < arguments.pop("until") - time.time() <= 60
+        assert asked_at + 60 <= arguments.pop("until") <= told_at + 60
         assert arguments == {
             "path": str(path),
             "config_dir": str(home / "config"),

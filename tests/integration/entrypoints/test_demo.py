@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.leftovers import ended_on_failure, left_of, names_of
+
 ROOT = Path(__file__).parents[3]
 EXIT_ABORTED = 130
 
@@ -71,18 +73,14 @@ def test_an_interrupt_leaves_no_process_behind(home: Path, moment: str) -> None:
         text=True,
         start_new_session=True,
     )
-    try:
+    with ended_on_failure(demo):
         assert demo.stdout is not None
         assert any(moment in line for line in demo.stdout), "the demo ended before"
         family = psutil.Process(demo.pid).children(recursive=True)
-        assert any("postgres" in process.name() for process in family)
+        assert any("postgres" in name for name in names_of(family))
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
-        _, errors = demo.communicate(timeout=60)
-    finally:
-        if demo.poll() is None:
-            demo.kill()
-    assert demo.returncode == EXIT_ABORTED, errors[-2000:]
-    assert "aborted" in errors
-    assert "Traceback" not in errors
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+        _, errors = demo.communicate(timeout=120)
+        assert demo.returncode == EXIT_ABORTED, errors[-2000:]
+        assert "aborted" in errors
+        assert "Traceback" not in errors
+        assert left_of(family) == []

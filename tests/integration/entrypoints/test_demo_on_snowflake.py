@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.leftovers import ended_on_failure, left_of
+
 ROOT = Path(__file__).parents[3]
 EXIT_ABORTED = 130
 
@@ -36,7 +38,8 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def test_it_ends_with_source_and_warehouse_equal_and_a_mart(tmp_path: Path) -> None:
     demo = start(tmp_path, "--seconds", "2", "--rate", "20", "--json")
-    out, err = demo.communicate(timeout=280)
+    with ended_on_failure(demo):
+        out, err = demo.communicate(timeout=280)
     assert demo.returncode == 0, err[-2000:]
     result = json.loads(out)
     assert {stream["stream"]: stream["equal"] for stream in result["verify"]["streams"]} == dict.fromkeys(
@@ -48,11 +51,12 @@ def test_it_ends_with_source_and_warehouse_equal_and_a_mart(tmp_path: Path) -> N
 
 def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
     demo = start(tmp_path)
-    assert demo.stdout is not None
-    while "Streaming" not in demo.stdout.readline():
-        assert demo.poll() is None
-    family = psutil.Process(demo.pid).children(recursive=True)
-    os.killpg(demo.pid, signal.SIGINT)
-    demo.communicate(timeout=60)
-    assert demo.returncode == EXIT_ABORTED
-    assert psutil.wait_procs(family, timeout=20)[1] == []
+    with ended_on_failure(demo):
+        assert demo.stdout is not None
+        while "Streaming" not in demo.stdout.readline():
+            assert demo.poll() is None
+        family = psutil.Process(demo.pid).children(recursive=True)
+        os.killpg(demo.pid, signal.SIGINT)
+        demo.communicate(timeout=120)
+        assert demo.returncode == EXIT_ABORTED
+        assert left_of(family) == []

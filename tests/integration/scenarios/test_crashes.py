@@ -4,6 +4,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import attrs
 import duckdb
@@ -18,6 +21,21 @@ from tests.support.attached import environment
 from tests.support.faults import Fault, FaultyWarehouse
 from tests.support.oracle import assert_equal
 from tests.support.world import World
+
+#: Reads a row as another program would, which tries again while a load has the file.
+VISITOR = """
+import sys, time, duckdb
+deadline = time.monotonic() + 30
+while True:
+    try:
+        connection = duckdb.connect(sys.argv[1])
+        break
+    except duckdb.IOException:
+        if time.monotonic() > deadline:
+            raise
+        time.sleep(0.05)
+connection.sql("FROM staging.shop__orders").fetchall()[0]
+"""
 
 
 @pytest.fixture
@@ -138,7 +156,7 @@ def test_a_reader_holds_the_file_for_a_while(orders: World) -> None:
     timer = threading.Timer(1.0, reader.stdin.close)
     timer.start()
     orders.run()
-    reader.wait(10)
+    reader.wait(120)
     assert_exactly_once(orders)
 
 
@@ -151,9 +169,10 @@ def test_the_file_is_free_between_batches(orders: World) -> None:
         change(orders)
         _wait_until(lambda: bool(orders.recorder.of(BatchApplied)))
         path = str(orders.folder / "warehouse.duckdb")
-        script = f"import duckdb; print(duckdb.connect({path!r}).sql('FROM staging.shop__orders').fetchall()[0])"
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=60)
+        assert follower.is_alive()
+        done = subprocess.run([sys.executable, "-c", VISITOR, path], capture_output=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr.decode()
+        assert follower.is_alive()
     finally:
         session.stop.set()
         follower.join()
@@ -233,13 +252,11 @@ def _broken(counts: object) -> None:
     raise duckdb.TransactionException("broken on purpose")
 
 
-def _wait_until(condition: object, timeout_s: float = 30.0) -> None:
-    waiter = threading.Event()
-    for _ in range(int(timeout_s / 0.05)):
-        try:
-            if condition():  # type: ignore[operator] # a callable
+def _wait_until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with suppress(PipelineError):
+            if condition():
                 return
-        except PipelineError:
-            pass
-        waiter.wait(0.05)
+        time.sleep(0.05)
     raise AssertionError("the condition never came true")

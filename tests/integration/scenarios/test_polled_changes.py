@@ -133,9 +133,11 @@ def test_a_process_that_is_told_to_end_finishes_or_leaves_what_it_does(polled: P
     polled.run()
     polled.system.remove(3, 4)
     polled.system.put({"id": 1, "note": "changed", "amount": 1.0}, *rows(75)[45:])
+    before = polled.checkpoint()
     polled.terminate("apply")
     loaded = len(polled.changelog())
     assert loaded > 45, "what was begun is finished"
+    assert polled.checkpoint().load == before.load + 1, "and nothing else was begun"
     polled.run()
     assert polled.staged() == polled.shown()
     told = sorted((row["id"], row["_cdc_op"]) for row in polled.changelog()[45:])

@@ -1,5 +1,7 @@
 """TRUNCATE, partitions, transactions, messages."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import attrs
 import psycopg
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from pipeline.domain.errors import SchemaRefused
 from pipeline.domain.events import BatchApplied
 from tests.support.oracle import assert_equal
+from tests.support.postgres import wait_for
 from tests.support.world import World
 
 
@@ -111,30 +114,27 @@ def test_a_savepoint_rolled_back_in_the_middle(pair: World) -> None:
 def test_a_transaction_open_since_before_the_slot_is_loaded_once(world: World) -> None:
     # The slot waits for every transaction that writes, so an open one must end for the snapshot to begin: it is
     # committed from a second thread while the slot is being created.
-    import threading
-    import time
-
     world.sql("CREATE TABLE orders (id int PRIMARY KEY, status text)")
     world.stream("orders")
     open_before = psycopg.connect(world.dsn)
     open_before.execute("INSERT INTO orders VALUES (1, 'early')")
 
-    def commit_once_the_slot_waits() -> None:
-        with psycopg.connect(world.dsn, autocommit=True) as watcher:
-            for _ in range(500):
-                waiting = watcher.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event IS NOT NULL"
-                ).fetchone()
-                if waiting != (0,):
-                    break
-                time.sleep(0.01)
-        open_before.commit()
-        open_before.close()
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity "
+        f"WHERE backend_type = 'walsender' AND datname = '{world.database}' AND wait_event_type = 'Lock'"
+    )
 
-    thread = threading.Thread(target=commit_once_the_slot_waits)
-    thread.start()
-    world.run()
-    thread.join()
+    def commit_once_the_slot_waits() -> None:
+        try:
+            wait_for(lambda: world.rows(waiting))
+        finally:
+            open_before.commit()
+            open_before.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        committed = pool.submit(commit_once_the_slot_waits)
+        world.run()
+        committed.result()
     world.run()
     assert_equal(world)
     assert [row["id"] for row in world.changelog("orders")] == [1]

@@ -76,9 +76,9 @@ def test_what_was_not_acknowledged_comes_again_the_same(scene: Scene, followed: 
 
 
 def test_only_what_was_acknowledged_is_confirmed_whatever_keepalives_say(scene: Scene, followed: Copy) -> None:
-    scene.sql("ALTER SYSTEM SET wal_sender_timeout = '900ms'")
+    scene.sql("ALTER SYSTEM SET wal_sender_timeout = '3s'")
     scene.sql("SELECT pg_reload_conf()")
-    wait_for(lambda: scene.sql("SHOW wal_sender_timeout") == [("900ms",)])
+    wait_for(lambda: scene.sql("SHOW wal_sender_timeout") == [("3s",)])
     try:
         source = scene.source()
         with source.read(checkpoint(followed.position), followed.streams, limits=BatchLimits()) as reader:
@@ -87,8 +87,8 @@ def test_only_what_was_acknowledged_is_confirmed_whatever_keepalives_say(scene: 
             while batch is not None and batch.is_empty:
                 batch = reader.next(10)
             assert batch is not None
-            # Several time-outs long the load takes: the server hears from us all the while (H8).
-            deadline = time.monotonic() + 3
+            # Three time-outs long the load takes: the server hears from us all the while (H8).
+            deadline = time.monotonic() + 9
             while time.monotonic() < deadline:
                 scene.sql("SELECT pg_logical_emit_message(true, 'app', '')")
                 assert scene.confirmed() == followed.position.parts["lsn"]
@@ -138,7 +138,7 @@ def test_an_idle_reader_moves_on_while_others_write(scene: Scene, followed: Copy
 
 
 def test_a_heartbeat_moves_an_idle_server(scene: Scene, followed: Copy) -> None:
-    source = scene.source(heartbeat_s=1, silence_timeout_s=1.5)
+    source = scene.source(heartbeat_s=1, silence_timeout_s=5)
     with source.read(checkpoint(followed.position), followed.streams, limits=BatchLimits()) as reader:
         seen = set()
 
@@ -265,7 +265,7 @@ def test_a_connection_that_dies_silently_is_noticed(scene: Scene, followed: Copy
     with _wire(scene.server.port) as wire:
         source = scene.source(
             dsn=None, host="127.0.0.1", port=wire.port, user="postgres", dbname=scene.database,
-            password=scene.server.password, silence_timeout_s=1, heartbeat_s=0,
+            password=scene.server.password, silence_timeout_s=3, heartbeat_s=0,
         )  # fmt: skip
         with source.read(checkpoint(followed.position), followed.streams, limits=BatchLimits()) as reader:
             reader.next(0.1)
@@ -273,7 +273,7 @@ def test_a_connection_that_dies_silently_is_noticed(scene: Scene, followed: Copy
             started = time.monotonic()
             with pytest.raises(SourceUnreachable, match="said nothing"):
                 _exhaust(reader)
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 60
 
 
 def _exhaust(reader: LogReader) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from pipeline.domain.change import COMMIT_AT, OP, SEQUENCE, Operation
 from pipeline.domain.position import PHASE_LOG, PHASE_SNAPSHOT, Sequence
 from pipeline.domain.stream import BatchLimits
-from tests.support.postgres import Scene, begin, stream
+from tests.support.postgres import Scene, begin, stream, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -105,23 +106,21 @@ def test_a_transaction_open_since_before_the_slot_comes_exactly_once(scene: Scen
     source.prepare([stream("accounts")])
     with scene.connect() as early:
         early.execute("INSERT INTO accounts VALUES (1, 'early', 0)")
-        begun = threading.Event()
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE backend_type = 'walsender' AND datname = %s AND wait_event_type = 'Lock'"
+        )
 
         def commit_when_the_slot_waits() -> None:
-            begun.wait(10)
-            waiting = (
-                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event_type = 'Lock'"
-            )
-            with scene.connect() as watcher:
-                while not watcher.execute(waiting).fetchall():
-                    watcher.rollback()
-            early.commit()
+            try:
+                wait_for(lambda: scene.sql(waiting, scene.database) == [(1,)])
+            finally:
+                early.commit()
 
-        thread = threading.Thread(target=commit_when_the_slot_waits)
-        thread.start()
-        begun.set()
-        copy = begin(source, [stream("accounts")])
-        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            committed = pool.submit(commit_when_the_slot_waits)
+            copy = begin(source, [stream("accounts")])
+            committed.result()
     copy.follow(source)
 
     assert copy.rows["accounts"] == {(1,): {"id": 1, "owner": "early", "balance": 0}}

@@ -22,7 +22,7 @@ def told(database):
     close(database)
     print("closed", flush=True)
 
-connection.LINGER_S = 0.5
+connection.LINGER_S = 3
 connection.Database._close = told
 with connection.Database(Path(sys.argv[1]), settings={}, wait_s=1).hold() as cursor:
     cursor.execute("create table t as select range i from range(1000)")
@@ -36,6 +36,6 @@ def test_a_process_that_ends_while_the_file_lingers_closes_it_first(tmp_path: Pa
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert (ended.returncode, ended.stdout.split()) == (0, ["ends", "closed"])
