@@ -6,6 +6,7 @@ Cutting what comes into parts of transactions is ``segments``' work, decoding ro
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
@@ -66,6 +67,7 @@ class Receiver:
         self._cutter = Cutter()
         self._sent_at = 0.0
         self._heard_at = time.monotonic()
+        self._asked_at, self._asking_since = -math.inf, math.inf
         link.nonblocking = 1
         self._thread = threading.Thread(target=self._run, name="postgres-receiver", daemon=True)
         self._thread.start()
@@ -134,7 +136,7 @@ class Receiver:
             return
         self._wait(is_full=is_full)
         if is_full:
-            self._heard_at = time.monotonic()  # nobody listened: silence begins where somebody does
+            self._hear()  # nobody listened: silence begins where somebody does
         else:
             self._watch()
 
@@ -152,7 +154,7 @@ class Receiver:
         if size < 0:
             raise self._on_lost(self._ended())
         if count:
-            self._heard_at = time.monotonic()
+            self._hear()
             self._publish()
         return count > 0
 
@@ -195,17 +197,23 @@ class Receiver:
         if line in ready or writable:
             self._link.consume_input()
         if line in ready:
-            self._heard_at = time.monotonic()
+            self._hear()
 
     def _watch(self) -> None:
         """Ask for a sign of life, and give the connection up where none comes (H6)."""
-        silent_s = time.monotonic() - self._heard_at
-        if silent_s > self._silence_s:
+        now = time.monotonic()
+        silent_s = now - self._heard_at
+        # Where this process itself stood still for long, nothing was asked meanwhile.
+        if silent_s > self._silence_s and now - self._asking_since > self._silence_s / 4:
             raise SourceUnreachable(
                 f"PostgreSQL has said nothing for {silent_s:.0f} s", where=self._where, hint="Check the network."
             )
-        if silent_s > self._silence_s / 2 and time.monotonic() - self._sent_at > self._silence_s / 8:
+        if silent_s > self._silence_s / 2 and now - self._asked_at > self._silence_s / 8:
             self._send(asks=True)
+            self._asked_at, self._asking_since = now, min(self._asking_since, now)
+
+    def _hear(self) -> None:
+        self._heard_at, self._asking_since = time.monotonic(), math.inf
 
     def _ended(self) -> PipelineError:
         result = self._link.get_result()

@@ -14,6 +14,7 @@ import pytest
 
 from entrypoints.airflow.client import AirflowClient
 from tests.support.airflow_home import ROOT, plain_environment
+from tests.support.leftovers import ended_on_failure, left_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -29,7 +30,7 @@ def test_an_interrupt_stops_everything_at_any_moment(tmp_path: Path, moment: str
         text=True,
         start_new_session=True,
     )
-    try:
+    with ended_on_failure(demo):
         assert demo.stdout is not None
         said: list[str] = []
         for line in demo.stdout:
@@ -42,14 +43,10 @@ def test_an_interrupt_stops_everything_at_any_moment(tmp_path: Path, moment: str
         if moment == "Ctrl-C stops all of it":
             _signs_in("".join(said))
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
-        rest, errors = demo.communicate(timeout=90)
-    finally:
-        if demo.poll() is None:
-            demo.kill()
-    assert (demo.returncode, errors) == (0, "")
-    assert rest.endswith("Stopped; nothing is left running.\n")
-    _, alive = psutil.wait_procs(family, timeout=30)
-    assert [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+        rest, errors = demo.communicate(timeout=180)
+        assert (demo.returncode, errors) == (0, "")
+        assert rest.endswith("Stopped; nothing is left running.\n")
+        assert left_of(family) == []
 
 
 def _signs_in(said: str) -> None:

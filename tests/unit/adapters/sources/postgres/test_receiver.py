@@ -12,8 +12,8 @@ from contextlib import closing
 import pytest
 
 from adapters.sources.postgres.receiver import Receiver
-from adapters.sources.postgres.segments import Segment
-from pipeline.domain.errors import SourceError
+from adapters.sources.postgres.segments import Progress, Segment
+from pipeline.domain.errors import SourceError, SourceUnreachable
 from tests.support.pglog import xlog
 
 #: When a line that says nothing is given up, and something that takes longer.
@@ -23,9 +23,13 @@ SILENCE_S, LONGER_S = 0.5, 1.0
 class Line:
     """Stands for libpq's connection, which fails or stalls as no server can make it."""
 
-    def __init__(self, error: BaseException | None = None, *, stall_s: float = 0.0) -> None:
+    def __init__(
+        self, error: BaseException | None = None, *, stall_s: float = 0.0, first_s: float = 0.0, answers: bool = False
+    ) -> None:
         self._error = error
         self._stall_s = stall_s
+        self._first_s = first_s
+        self._answers = answers
         self._ends = socket.socketpair(type=socket.SOCK_DGRAM)  # keeps messages apart
         self._ends[0].setblocking(False)
         self._read: deque[bytes] = deque()
@@ -55,12 +59,16 @@ class Line:
         return -1 if self._is_ended else 0, memoryview(b"")
 
     def put_copy_data(self, message: bytes) -> None:
-        """Taken."""
+        """Taken; the last byte asks for an answer."""
+        if self._answers and message[-1]:
+            self.say(keepalive(1))
 
     def put_copy_end(self) -> None:
         self._is_ended = True
 
     def flush(self) -> int:
+        first_s, self._first_s = self._first_s, 0.0
+        time.sleep(first_s)
         return 0
 
     def finish(self) -> None:
@@ -69,16 +77,23 @@ class Line:
             end.close()
 
 
-def receiving(line: Line, *, buffer_bytes: int = 1024, silence_s: float = SILENCE_S) -> Receiver:
+def receiving(
+    line: Line, *, buffer_bytes: int = 1024, silence_s: float = SILENCE_S, status_s: float = 10.0
+) -> Receiver:
     return Receiver(
         line,  # type: ignore[arg-type] # what the receiver uses of a PGconn
         confirmed=0,
         buffer_bytes=buffer_bytes,
-        status_s=10.0,
+        status_s=status_s,
         silence_s=silence_s,
         where="example.com:5432/shop",
         on_lost=lambda error: error,
     )
+
+
+def keepalive(lsn: int) -> bytes:
+    """A sign of life: everything up to there was sent."""
+    return struct.pack(">cQqB", b"k", lsn, 0, 0)
 
 
 def commit(lsn: int) -> bytes:
@@ -120,3 +135,16 @@ def test_what_is_read_late_because_we_stalled_was_said_all_the_same() -> None:
     line.say(commit(1))
     with closing(receiving(line)) as receiver:
         assert commit_taken(receiver) == 1
+
+
+def test_nobody_is_given_up_who_was_not_asked_because_we_stood_still() -> None:
+    line = Line(first_s=LONGER_S, answers=True)
+    with closing(receiving(line)) as receiver:
+        assert receiver.take(60.0) == Progress(1)
+        line.say(commit(2))
+        assert commit_taken(receiver) == 2
+
+
+def test_who_does_not_answer_is_given_up_however_often_we_report() -> None:
+    with closing(receiving(Line(), status_s=0.05)) as receiver, pytest.raises(SourceUnreachable, match="said nothing"):
+        receiver.take(60.0)
