@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.attached import environment
+
 pytestmark = pytest.mark.integration
 
 #: One group is in the midst of a statement, the other has nothing to do; as in a command that aborts at once.
@@ -44,6 +46,7 @@ def test_what_is_under_way_in_a_library_is_waited_for(tmp_path: Path, number: si
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=environment(),
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "loading\n"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.attached import environment
+
 pytestmark = pytest.mark.integration
 
 #: Leaves the file to be closed a moment later, and ends before. An interpreter that ends cuts off daemons; one that was
@@ -35,6 +37,7 @@ def test_a_process_that_ends_while_the_file_lingers_closes_it_first(tmp_path: Pa
         [sys.executable, "-c", ENDS_AT_ONCE, str(tmp_path / "warehouse.duckdb")],
         capture_output=True,
         text=True,
+        env=environment(),
         check=False,
         timeout=120,
     )
