@@ -51,15 +51,12 @@ class Request:
 
 
 class Client:
-    """One API. Connects on first use; may be closed twice. ``pause`` waits so many seconds; if not given, closing the
-    client ends a wait, and with it the request that waits.
-    """
+    """One API. Connects on first use; may be closed twice. Closing ends a wait, and with it the request that waits."""
 
-    def __init__(self, name: str, options: RestOptions, *, pause: Callable[[float], object] | None = None) -> None:
+    def __init__(self, name: str, options: RestOptions) -> None:
         self._where = f"source {name}"
         self._options = options
         self._closed = threading.Event()
-        self._pause = pause or self._closed.wait
         self._signer = Signer(options.auth, self._post)
         self._connection: httpx.Client | None = None
         self._next_at = 0.0
@@ -94,8 +91,9 @@ class Client:
                 return attempt()
             except Unfinished as error:
                 delay_s = error.wait_s if error.wait_s is not None else self._options.backoff_s * 2.0**number
+                given_up = _given_up(error, f"{label} {error.what}, {number + 1} times", where)
                 if number == self._options.retries:
-                    raise _given_up(error, f"{label} {error.what}, {number + 1} times", where) from None
+                    raise given_up from None
                 if error.wait_s is not None and delay_s > self._options.max_wait_s:
                     raise SourceUnreachable(
                         f"{label} {error.what} and asks to wait {delay_s:,.0f} s",
@@ -103,9 +101,8 @@ class Client:
                         hint="Try again later, raise max_wait, or ask less often by interval and poll.",
                         **error.facts,
                     ) from None
-                self._pause(min(delay_s, self._options.max_wait_s))
-                if self._closed.is_set():
-                    raise _given_up(error, f"{label} {error.what}, {number + 1} times", where) from None
+                if self._closed.wait(min(delay_s, self._options.max_wait_s)):
+                    raise given_up from None
             except Refused as error:
                 raise SourceRejected(f"{label} {error.what}", where=where, hint=error.hint, **error.facts) from None
             except PipelineError as error:
@@ -182,7 +179,7 @@ class Client:
         if self._options.interval_s:
             left_s = self._next_at - time.monotonic()
             if left_s > 0:
-                self._pause(left_s)
+                self._closed.wait(left_s)
             self._next_at = time.monotonic() + self._options.interval_s
 
     def _connected(self) -> httpx.Client:

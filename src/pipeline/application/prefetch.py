@@ -46,11 +46,7 @@ class Prefetch(Generic[Item]):
         self._thread = Workthread(self._run, name="prefetch")
 
     def __enter__(self) -> Prefetch[Item]:
-        try:
-            self._thread.start()
-        except BaseException:
-            self._cancelled.set()  # it may have come to life, and nobody will leave the context
-            raise
+        self._thread.start_or(self._cancelled.set)
         return self
 
     def __exit__(self, *_: object) -> None:

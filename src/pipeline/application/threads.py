@@ -30,6 +30,14 @@ class Workthread(threading.Thread):
         finally:
             self._ended.set()
 
+    def start_or(self, end: Callable[[], None]) -> None:
+        """Start it; where that is interrupted, ``end`` it: it may have come to life, and nobody will wait for it."""
+        try:
+            self.start()
+        except BaseException:
+            end()
+            raise
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Whether it has ended, waiting for it. One that has not come to life yet is not waited for: whoever could not
         finish starting it has to see to it that it finds nothing to do.

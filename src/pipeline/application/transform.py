@@ -153,11 +153,7 @@ class MartRefresher:
     def __enter__(self) -> MartRefresher:
         if self._session.transformer is not None:
             self._session.transformer.warm()
-            try:
-                self._thread.start()
-            except BaseException:
-                self._closed.set()  # it may have come to life, and nobody will leave the context
-                raise
+            self._thread.start_or(self._closed.set)
         return self
 
     def __exit__(self, *_: object) -> None:

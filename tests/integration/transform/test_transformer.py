@@ -20,6 +20,7 @@ from adapters.transform.transformer import DbtTransformer
 from pipeline.domain.errors import TransformFailed, WarehouseUnreachable
 from pipeline.domain.stream import SystemSpec
 from pipeline.ports.transformer import NodeResult, TransformResult
+from tests.support.attached import environment
 from tests.support.shop_warehouse import Change, ShopWarehouse
 
 pytestmark = pytest.mark.integration
@@ -257,7 +258,7 @@ def test_no_process_outlives_a_parent_that_is_killed(warehouse: ShopWarehouse, f
         [sys.executable, "-c", code, str(warehouse.path), str(work)],
         stdin=subprocess.PIPE,  # nothing is ever written; once it is closed the parent ends by itself
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
+        env=environment(),
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
