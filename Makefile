@@ -12,15 +12,16 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -r
 quietly = trap 'rm -rf $(VENV); exit 130' INT; said=$$($(1) 2>&1) || { echo "$$said" >&2; $(2) exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-snowflake airflow test check bench lock clean
+.PHONY: help demo demo-snowflake airflow test lint check bench lock clean
 
 help:
 	@echo "make demo    watch a shop flow from PostgreSQL into DuckDB and dbt marts"
 	@echo "make demo-snowflake  the same into Snowflake, emulated: no account needed"
 	@echo "make airflow  run the shop's pipeline in an Airflow on this machine, until Ctrl-C"
-	@echo "make test    run all tests, none of which needs an account"
+	@echo "make test    run all tests, none of which needs an account; PART=2/3 runs the second of three parts"
 	@echo "make test-snowflake   run the tests that need a Snowflake account, which the environment names"
-	@echo "make check   check format, lint, types and import contracts; run the fast tests"
+	@echo "make lint    check format, lint, types and import contracts"
+	@echo "make check   the same, and run the fast tests"
 	@echo "make bench   measure throughput, latency and memory"
 	@echo "make lock    write requirements.txt and requirements-test.txt anew"
 	@echo "make clean   remove what these targets made"
@@ -35,16 +36,19 @@ airflow: $(VENV)/.test
 	@$(PY) -m entrypoints.airflow.demo
 
 test: $(VENV)/.test
-	$(PY) -m pytest tests --ignore=tests/benchmarks --ignore=tests/real_snowflake -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest tests --ignore=tests/benchmarks --ignore=tests/real_snowflake \
+	  -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(PART),--part $(PART)) $(ARGS)
 
 test-snowflake: $(VENV)/.test
 	$(PY) -m pytest tests/real_snowflake --timeout=1800 $(ARGS)
 
-check: $(VENV)/.test
+lint: $(VENV)/.test
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	PYTHONPATH=src:. $(VENV)/bin/lint-imports
+
+check: lint
 	$(PY) -m pytest tests/unit -n $(WORKERS) -m "not slow" $(ARGS)
 
 bench: $(VENV)/.test

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.support.emulator import Emulator
+from tests.support.parts import Part, divide, slow_first
 
 #: The features' steps; pytest takes plugins only from the outermost conftest.
 pytest_plugins = [
@@ -20,6 +22,33 @@ def emulator() -> Iterator[Emulator]:
     """Snowflake's emulator, one for all tests that ask for it."""
     with Emulator() as running:
         yield running
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--part``, by which runs share the tests."""
+    parser.addoption("--part", metavar="K/N", help="run the Kth of N parts of the tests: see tests/support/parts.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to another part, and begin with what is slow."""
+    if (told := config.getoption("part")) is not None:
+        try:
+            part = Part.parse(told)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+        items[:], others = divide(items, part)
+        config.hook.pytest_deselected(items=others)
+    items[:] = slow_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """The tests themselves are thousands of objects that stay: the garbage collector need not look at them."""
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Libraries look for what is left of theirs when the process ends."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,6 +27,7 @@ from snowflake.connector.errors import Error, ProgrammingError
 from sqlglot import exp
 
 from tests.support import emulator_transactions as transactions
+from tests.support.emulator_speed import keeping
 from tests.support.emulator_transactions import answer
 
 Cursor = fakesnow.cursor.FakeSnowflakeCursor
@@ -50,9 +51,10 @@ def install() -> None:
         catalog, schema, table.replace("'", "''"), [(name.replace("'", "''"), size) for name, size in columns]
     )
     original = Cursor._transform
+    kept = keeping(lambda self, expression, params: original(self, _prepared(self, expression), params))
 
     def transform(self: Any, expression: exp.Expression, params: Any) -> exp.Expression:
-        done = original(self, _prepared(self, expression), params)
+        done = kept(self, expression, params)
         if isinstance(done, exp.Merge):
             _refuse_ambiguous(self, done, params)
         return done

@@ -12,7 +12,7 @@ from adapters.transform.transformer import DbtTransformer
 from tests.support.shop_changes import NAMED, WHOLE, change_customers
 from tests.support.shop_warehouse import ShopWarehouse
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def _build(transformer: DbtTransformer, tables: set[str] | None = None, *, full_refresh: bool = False) -> None:
@@ -76,7 +76,6 @@ def test_the_first_build_computes_every_mart(transformer: DbtTransformer, wareho
     assert [(day, count, total) for day, _, count, _, _, total, _ in marts["fct_daily_revenue"]] == totals
 
 
-@pytest.mark.slow
 def test_incremental_runs_leave_what_full_refreshes_leave(
     transformer: DbtTransformer, warehouse: ShopWarehouse
 ) -> None:

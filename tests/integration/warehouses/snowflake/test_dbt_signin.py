@@ -19,6 +19,8 @@ from pipeline.domain.stream import SystemSpec
 from tests.support.keys import KEY, pem
 from tests.support.snowflake_logins import WELCOME, Logins, refusal
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[4]
 CANARY = "canary-7d3f"
 PEM = pem("secret")

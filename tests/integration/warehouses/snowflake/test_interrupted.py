@@ -26,6 +26,8 @@ from tests.support.emulator import Emulator
 from tests.support.statement_order import complaints
 from tests.support.told import Log
 
+pytestmark = pytest.mark.slow
+
 #: What changes something.
 _CHANGES = r"^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|MERGE)"
 
