@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -15,14 +17,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @attrs.frozen
+class Mark:
+    """A mark with what it says."""
+
+    kwargs: Mapping[str, Any]
+
+
+@attrs.frozen
 class Asked:
-    """A test, as pytest would tell of it."""
+    """A test, as pytest would tell of it; a slow one with the seconds that its file takes."""
 
     nodeid: str
-    is_slow: bool = False
+    seconds: int = 0
 
-    def get_closest_marker(self, name: str) -> object | None:
-        return name if name == "slow" and self.is_slow else None
+    def get_closest_marker(self, name: str) -> Mark | None:
+        return Mark({"seconds": self.seconds}) if name == "slow" and self.seconds else None
 
 
 def some_tests(seed: int) -> list[Asked]:
@@ -30,11 +39,11 @@ def some_tests(seed: int) -> list[Asked]:
     drawn = random.Random(seed)
     tests = []
     for file in range(8):
-        is_slow, folder = drawn.random() < 0.4, drawn.choice(["unit", "integration", "acceptance"])
+        seconds, folder = drawn.choice([0, 0, 10, 200]), drawn.choice(["unit", "integration", "acceptance"])
         for name in range(drawn.randint(1, 6)):
             told = f"tests/{folder}/test_{file}.py::test_{name}"
             cases = drawn.choice([1, 1, 2, 3, 7])
-            tests += [Asked(f"{told}[{case}]" if cases > 1 else told, is_slow) for case in range(cases)]
+            tests += [Asked(f"{told}[{case}]" if cases > 1 else told, seconds) for case in range(cases)]
     return tests
 
 
@@ -54,13 +63,13 @@ def test_the_parts_together_are_all_tests(seed: int, of: int) -> None:
     tests = some_tests(seed)
     parts = [of_part(tests, number, of) for number in range(of)]
     assert {test for part in parts for test in part} == set(tests)
-    slow = [test for part in parts for test in part if test.is_slow]
+    slow = [test for part in parts for test in part if test.seconds and "/unit/" not in test.nodeid]
     assert len(slow) == len(set(slow))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_part_has_the_unit_tests_and_asks_each_test_that_is_quick(seed: int) -> None:
-    quick = [test for test in some_tests(seed) if not test.is_slow]
+    quick = [test for test in some_tests(seed) if not test.seconds]
     for number in range(3):
         here = of_part(some_tests(seed), number, 3)
         assert {test for test in quick if "/unit/" in test.nodeid} <= set(here)
@@ -72,9 +81,14 @@ def test_of_many_cases_a_part_has_its_share() -> None:
     assert [len(of_part(cases, number, 3)) for number in range(3)] == [10, 10, 10]
 
 
+def test_files_of_slow_tests_are_shared_out_by_how_long_they_take() -> None:
+    tests = [Asked(f"tests/integration/test_{seconds}.py::test_it", seconds) for seconds in (10, 20, 30, 40, 90)]
+    assert [sum(test.seconds for test in of_part(tests, number, 2)) for number in range(2)] == [100, 90]
+
+
 def test_files_with_slow_tests_come_first_and_stay_whole() -> None:
     quick, mixed, slow = (f"tests/integration/test_{name}.py::test_it" for name in ("a", "b", "c"))
-    tests = [Asked(quick), Asked(mixed + "[1]"), Asked(mixed + "[2]", is_slow=True), Asked(slow, is_slow=True)]
+    tests = [Asked(quick), Asked(mixed + "[1]"), Asked(mixed + "[2]", 10), Asked(slow, 10)]
     assert [test.nodeid for test in slow_first(tests)] == [mixed + "[1]", mixed + "[2]", slow, quick]
 
 

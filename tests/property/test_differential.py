@@ -80,7 +80,7 @@ def test_rows_compare_equal_to_the_source_and_to_nothing_else(history: History) 
 # The emulator's engine writes no value that equals the old one, so that 0.0 stays where -0.0 takes its place.
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=230)
 @examples(6)
 @given(history=histories())
 def test_the_same_loads_make_the_same_tables_on_snowflake(on_snowflake: Opening, history: History) -> None:
@@ -88,7 +88,7 @@ def test_the_same_loads_make_the_same_tables_on_snowflake(on_snowflake: Opening,
         differential.check_loads(model, snowflake, history, told=content_of_equal_zeros)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=230)
 @examples(3)
 @given(history=histories())
 def test_a_rebuild_on_snowflake_makes_what_direct_loads_made(on_snowflake: Opening, history: History) -> None:
@@ -96,7 +96,7 @@ def test_a_rebuild_on_snowflake_makes_what_direct_loads_made(on_snowflake: Openi
         differential.check_rebuilds(model, snowflake, history, told=content_of_equal_zeros)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=230)
 @examples(3)
 @given(history=histories(copies=False, additions=False))
 def test_a_load_applied_again_leaves_snowflake_as_it_is(on_snowflake: Opening, history: History) -> None:
@@ -104,7 +104,7 @@ def test_a_load_applied_again_leaves_snowflake_as_it_is(on_snowflake: Opening, h
         differential.check_loads_again(model, snowflake, history)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=230)
 @examples(3)
 @given(history=histories(copies=False, additions=False))
 def test_snowflake_compares_equal_to_the_source_and_to_nothing_else(on_snowflake: Opening, history: History) -> None:

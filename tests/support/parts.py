@@ -1,7 +1,7 @@
 """Divides the tests among runs that each take a part of the time and together leave nothing out.
 
 ``--part 2/3`` runs the second of three parts. Every part has the unit tests, all other quick tests, and of each that is
-asked of several systems, values or moments some of its cases. What is slow by itself is in one part.
+asked of several systems, values or moments some of its cases. A file of slow tests is in one part.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -30,9 +30,11 @@ class Part:
             raise ValueError(f"--part {text}: give a number and how many parts there are, for example 2/3")
         return cls(int(match[1]) - 1, int(match[2]))
 
-    def has(self, turn: int) -> bool:
-        """Whether the one whose turn it is belongs to this part."""
-        return turn % self.of == self.number
+
+class Mark(Protocol):
+    """What is looked at of a mark."""
+
+    kwargs: Mapping[str, Any]
 
 
 class Test(Protocol):
@@ -40,11 +42,14 @@ class Test(Protocol):
 
     nodeid: str
 
-    def get_closest_marker(self, name: str) -> object | None:
+    def get_closest_marker(self, name: str) -> Mark | None:
         """Its mark of that name, or None."""
 
 
 T = TypeVar("T", bound=Test)
+
+#: How long the slow tests of a file take where their mark does not say it.
+_SECONDS = 30
 
 
 def divide(tests: Sequence[T], part: Part) -> tuple[list[T], list[T]]:
@@ -52,24 +57,35 @@ def divide(tests: Sequence[T], part: Part) -> tuple[list[T], list[T]]:
     cases: dict[str, list[T]] = defaultdict(list)
     for test in tests:
         cases[test.nodeid.partition("[")[0]].append(test)
-    slow = sorted({_file(test) for test in tests if _is_slow(test)})
+    part_of = _shared_out(tests, part.of)
     here = set()
     for name, alike in cases.items():
-        if _is_slow(alike[0]):
-            turn = slow.index(_file(alike[0]))
-            here |= {test.nodeid for place, test in enumerate(alike) if part.has(turn + place)}
-        elif alike[0].nodeid.startswith("tests/unit/"):
-            here |= {test.nodeid for test in alike}
+        if alike[0].nodeid.startswith("tests/unit/"):
+            some = alike
+        elif _slow(alike[0]):
+            some = alike if part_of[_file(alike[0])] == part.number else []
         else:
             turn = zlib.crc32(name.encode())  # so that not every test's first case is in the first part
-            some = [test for place, test in enumerate(alike) if part.has(turn + place)]
-            here |= {test.nodeid for test in some or alike[part.number % len(alike) :][:1]}
+            mine = [test for place, test in enumerate(alike) if (turn + place) % part.of == part.number]
+            some = mine or [alike[part.number % len(alike)]]
+        here |= {test.nodeid for test in some}
     return [test for test in tests if test.nodeid in here], [test for test in tests if test.nodeid not in here]
+
+
+def _shared_out(tests: Iterable[Test], parts: int) -> dict[str, int]:
+    """The part of each file with slow tests: the longest first, each to the part that has the least."""
+    seconds = {_file(test): mark.kwargs.get("seconds", _SECONDS) for test in tests if (mark := _slow(test))}
+    loads = [0] * parts
+    part_of = {}
+    for file in sorted(seconds, key=lambda file: (-seconds[file], file)):
+        part_of[file] = loads.index(min(loads))
+        loads[part_of[file]] += seconds[file]
+    return part_of
 
 
 def slow_first(tests: list[T]) -> list[T]:
     """Files with slow tests before the others, so that no worker is busy with one when the others have ended."""
-    slow = {_file(test) for test in tests if _is_slow(test)}
+    slow = {_file(test) for test in tests if _slow(test)}
     return sorted(tests, key=lambda test: _file(test) not in slow)
 
 
@@ -77,5 +93,5 @@ def _file(test: Test) -> str:
     return test.nodeid.partition("::")[0]
 
 
-def _is_slow(test: Test) -> bool:
-    return test.get_closest_marker("slow") is not None
+def _slow(test: Test) -> Mark | None:
+    return test.get_closest_marker("slow")

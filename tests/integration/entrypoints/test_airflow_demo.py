@@ -16,7 +16,7 @@ from entrypoints.airflow.client import AirflowClient
 from tests.support.airflow_home import ROOT, plain_environment
 from tests.support.leftovers import ended_on_failure, left_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=120)]
 
 
 @pytest.mark.parametrize("moment", ["Airflow takes a minute to start", "Ctrl-C stops all of it"])

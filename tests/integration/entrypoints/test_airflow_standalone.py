@@ -30,7 +30,7 @@ from tests.support.airflow_database import make_database
 from tests.support.airflow_home import make_home, plain_environment, shop_file
 from tests.support.leftovers import left_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=390)]
 
 _PATIENCE_S = 240.0
 #: How long a person reads before answering, at least.

@@ -18,7 +18,7 @@ from entrypoints.demo.server import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[3]
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=100)]
 
 
 @pytest.fixture(scope="module")

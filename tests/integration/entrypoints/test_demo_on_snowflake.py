@@ -17,7 +17,7 @@ from tests.support.leftovers import ended_on_failure, left_of
 ROOT = Path(__file__).parents[3]
 EXIT_ABORTED = 130
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=110)]
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:

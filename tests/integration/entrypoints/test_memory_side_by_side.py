@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.attached import environment
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=110)]
 
 STREAMS = ("a", "b", "c", "d")
 LITTLE, MUCH = 16_000, 48_000

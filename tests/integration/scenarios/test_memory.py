@@ -59,7 +59,7 @@ def quarantined(world: World, megabytes: int) -> int:
     return peak_mb(world, "quarantine")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=210)
 @pytest.mark.parametrize("moved", [copied, followed, rebuilt, quarantined])
 def test_what_is_moved_takes_no_more_memory_the_more_it_is(
     make_world: Callable[[str], World], moved: Callable[[World, int], int]

@@ -12,7 +12,7 @@ from adapters.transform.transformer import DbtTransformer
 from tests.support.shop_changes import NAMED, WHOLE, change_customers
 from tests.support.shop_warehouse import ShopWarehouse
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=170)]
 
 
 def _build(transformer: DbtTransformer, tables: set[str] | None = None, *, full_refresh: bool = False) -> None:

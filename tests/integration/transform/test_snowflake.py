@@ -24,7 +24,7 @@ from tests.support.shop_changes import NAMED, WHOLE, advance
 from tests.support.shop_warehouse import Change, ShopWarehouse
 from tests.support.snowflake_shop import SnowflakeShop
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=270)]
 
 SECRET = "secret-4711"
 CANARY = "canary-4711"

@@ -23,7 +23,7 @@ from pipeline.ports.transformer import NodeResult, TransformResult
 from tests.support.attached import environment
 from tests.support.shop_warehouse import Change, ShopWarehouse
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=150)]
 
 ROOT = Path(__file__).resolve().parents[3]
 CANARY = "canary-4711"

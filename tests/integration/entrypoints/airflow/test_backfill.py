@@ -14,7 +14,7 @@ from tests.support import airflow_programs
 from tests.support.airflow_shop import airflow_environment, write_pipeline
 from tests.support.dag_runner import DagRunner
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=70)]
 
 #: A dbt project with a model that knows of time, whose rows tell by which invocation they were built.
 NOTES_PROJECT = {

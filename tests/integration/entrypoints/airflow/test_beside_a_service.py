@@ -15,7 +15,7 @@ from tests.support.airflow_shop import LOADS, OF_PRODUCTS, change_product, write
 from tests.support.dag_runner import DagRunner
 from tests.support.postgres import wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=140)]
 
 
 def test_beside_a_service_a_run_builds_and_loads_only_when_told_and_nobody_reads(

@@ -14,7 +14,7 @@ from tests.support.airflow_home import shop_file
 from tests.support.airflow_shop import ALL_GOOD, FLAT, LOADS, OF_PRODUCTS, change_product, write_pipeline
 from tests.support.dag_runner import DagRunner
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=240)]
 
 AWAY = {"SHOP_RATES_URL": "http://127.0.0.1:1"}
 #: Its address is not set, or is none.
@@ -24,13 +24,18 @@ FAILED = {"load fx__rates": "failed", "all_loaded": "upstream_failed"}
 TOLD = sorted([*OF_PRODUCTS, "shop/staging/prices"])
 
 
-def test_the_others_are_loaded_and_marts_built_from_them_and_the_run_fails_in_the_end(
-    airflow: DagRunner, home: Path, shop: str, partners: Partners
-) -> None:
+@pytest.fixture(scope="module")
+def loaded(airflow: DagRunner, home: Path) -> None:
+    """Everything is in the warehouse, once."""
     write_pipeline(home, "shop", shop_file(airflow="{retries: 0, verify: [products, rates]}"))
     first, output = airflow.run("shop")
     assert (first["state"], first["tasks"]) == ("success", FLAT), output[-4000:]
 
+
+@pytest.mark.usefixtures("loaded")
+def test_the_others_are_loaded_and_marts_built_from_them_and_the_run_fails_in_the_end(
+    airflow: DagRunner, home: Path, shop: str, partners: Partners
+) -> None:
     change_product(shop)
     partners.prices.move()
     result, output = airflow.run("shop", AWAY)
@@ -45,6 +50,7 @@ def test_the_others_are_loaded_and_marts_built_from_them_and_the_run_fails_in_th
     assert transformed == [(load,)]
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(
     ("held", "said"), [(UNSET, "the environment variable SHOP_RATES_URL is not set"), (WRONG, "source fx: url")]
 )
@@ -59,12 +65,14 @@ def test_a_credential_that_is_missing_or_wrong_fails_its_own_group_alone(
     assert said in output
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_stream_that_is_to_be_copied_again_needs_its_credential_at_once(airflow: DagRunner) -> None:
     result, output = airflow.run("shop", UNSET, resync=["rates"])
     assert (result["state"], result["tasks"]["decide"]) == ("failed", "failed")
     assert "the environment variable SHOP_RATES_URL is not set" in output
 
 
+@pytest.mark.usefixtures("loaded")
 def test_where_nothing_could_be_loaded_nothing_is_built(airflow: DagRunner, home: Path) -> None:
     lost = {**AWAY, "SHOP_DSN": "postgresql://app@127.0.0.1:1/shop", "SHOP_PRICES": str(home / "gone")}
     result, output = airflow.run("shop", lost)

@@ -14,7 +14,7 @@ from tests.support import airflow_programs
 from tests.support.airflow_shop import airflow_environment, write_pipeline
 from tests.support.dag_runner import DagRunner
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=50)]
 
 NOTES = (
     'source: {{kind: postgres, dsn: "${{NOTES_DSN}}"}}\nwarehouse: {{kind: duckdb, path: var/notes.duckdb}}\n'

@@ -14,7 +14,7 @@ from tests.support.dag_runner import DagRunner
 from tests.support.emulator import Emulator
 from tests.support.snowflake_shop import SnowflakeShop
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=90)]
 
 
 def test_a_run_loads_and_builds_and_one_group_that_fails_keeps_the_others_from_neither(

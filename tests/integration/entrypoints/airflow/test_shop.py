@@ -23,7 +23,7 @@ from tests.support.airflow_shop import (
 )
 from tests.support.dag_runner import DagRunner
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=160)]
 
 
 def test_a_dry_run_only_tells_what_a_run_would_do(airflow: DagRunner, home: Path) -> None:

@@ -26,7 +26,7 @@ from tests.support.emulator import Emulator
 from tests.support.statement_order import complaints
 from tests.support.told import Log
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=270)
 
 #: What changes something.
 _CHANGES = r"^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|MERGE)"

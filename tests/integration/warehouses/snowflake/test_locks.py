@@ -16,6 +16,8 @@ from tests.conformance.warehouse_ground import FIRST, GROUP, create, following, 
 from tests.support.emulator import Emulator
 from tests.support.told import Log
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def warehouse(emulator: Emulator, database: str) -> Iterator[SnowflakeWarehouse]:
