@@ -24,7 +24,7 @@ from adapters.sources.files.extractor import FilesExtractor
 from adapters.sources.files.options import source_options
 from pipeline.domain.stream import StreamSpec
 from tests.benchmarks.memory import peak_mb
-from tests.support.attached import environment
+from tests.support.child import environment
 
 ROWS = 1_000_000
 FILES = 4

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.benchmarks.memory import peak_mb
-from tests.support.attached import environment
+from tests.support.child import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,7 +27,7 @@ from adapters.sources.sql.options import parse_options
 from entrypoints.demo.server import EmbeddedPostgres
 from pipeline.domain.stream import StreamSpec
 from tests.benchmarks.memory import peak_mb
-from tests.support.attached import environment
+from tests.support.child import environment
 from tests.support.sql_world import PostgresOrigin
 
 ROWS = 1_000_000

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.support.child import ROOT, environment
+
 DOCKER = ROOT / "docker"
 IMAGES = ("Dockerfile", "airflow.Dockerfile")
 EXECUTORS = {"celery": "CeleryExecutor", "kubernetes": "KubernetesExecutor"}
@@ -68,7 +69,7 @@ def test_the_command_of_the_image_runs_in_its_environment(tmp_path: Path) -> Non
             "status",
             "shop",
         ],
-        env={**held, "PIPELINE_HOME": str(tmp_path), "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        env=environment({**held, "PIPELINE_HOME": str(tmp_path)}),
         cwd=tmp_path,
         capture_output=True,
         text=True,

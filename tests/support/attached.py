@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from entrypoints.demo.server import EmbeddedPostgres
 from tests.support.world import World
-
-ROOT = Path(__file__).parents[2]
-
-
-def environment() -> dict[str, str]:
-    """Environment variables with which another Python process finds the packages and the tests' support."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
 
 
 class AttachedServer(EmbeddedPostgres):

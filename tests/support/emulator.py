@@ -7,19 +7,17 @@ prove is listed in the README.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import attrs
 
-_ROOT = Path(__file__).parents[2]
+from tests.support.child import ROOT, environment
 
 
 @attrs.frozen
@@ -42,11 +40,11 @@ class Emulator:
         command = [sys.executable, "-m", "tests.support.emulator_server"]
         self._process = subprocess.Popen(
             command,
-            cwd=_ROOT,
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,  # Ctrl-C is for those who use it, and they may need it to the end
         )
         assert self._process.stdout is not None
@@ -97,7 +95,3 @@ class Emulator:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - see above
             return json.load(answer)
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{_ROOT / 'src'}:{_ROOT}"}

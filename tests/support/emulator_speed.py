@@ -36,6 +36,16 @@ def install() -> None:
 
     fakesnow.server.parse_one = parse  # which only looks what kind of statement it is
     fakesnow.cursor.parse_one = lambda text: parse(text).copy()
+    explode = Cursor._transform_explode
+
+    def several(cursor: Any, expression: exp.Expression) -> list[exp.Expression]:
+        """Statements that were made of one have its text no more."""
+        made: list[exp.Expression] = explode(cursor, expression)
+        for each in made if len(made) > 1 else ():
+            each.meta.pop(_TEXT, None)
+        return made
+
+    Cursor._transform_explode = several
     Cursor._describe_last_sql = _describe_last_sql
     fakesnow.server.shared_fs.results_cache = _Latest()
     fakesnow.server.shared_fs.duck_conn.execute("SET threads = 1")  # tables are small, and tests run beside each other

@@ -23,7 +23,7 @@ from pipeline.domain.contract import Contract
 from pipeline.domain.counts import StreamCounts
 from pipeline.domain.stream import BatchLimits, Mode, StreamSpec
 from pipeline.ports.warehouse import Warehouse
-from tests.support.attached import environment
+from tests.support.child import environment
 from tests.support.emulator import Emulator
 from tests.support.one_stream import OneStream, session_of
 from tests.support.polled_systems import Row, System

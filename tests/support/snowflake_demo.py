@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.attached import ROOT, environment
+from tests.support.child import ROOT, environment
 from tests.support.emulator import Emulator
 
 _END = """

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.child import ROOT, environment
 from tests.support.leftovers import ended_on_failure, left_of
 
-ROOT = Path(__file__).parents[3]
 EXIT_ABORTED = 130
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=110)]
@@ -28,7 +28,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.support.snowflake_demo", *arguments],
         cwd=home,
-        env={**kept, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PIPELINE_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        env=environment({**kept, "PIPELINE_HOME": str(home), "PYTHONUNBUFFERED": "1"}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,7 +17,7 @@ from pipeline.application.stream import follow
 from pipeline.domain.errors import Fenced, PipelineError
 from pipeline.domain.events import BatchApplied, CopyFinished
 from pipeline.domain.stream import Mode
-from tests.support.attached import environment
+from tests.support.child import environment
 from tests.support.faults import Fault, FaultyWarehouse
 from tests.support.oracle import assert_equal
 from tests.support.world import World

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.attached import environment
+from tests.support.child import environment
 from tests.support.world import World
 
 LITTLE_MB, MUCH_MB = 60, 220

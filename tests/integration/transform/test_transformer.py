@@ -20,7 +20,7 @@ from adapters.transform.transformer import DbtTransformer
 from pipeline.domain.errors import TransformFailed, WarehouseUnreachable
 from pipeline.domain.stream import SystemSpec
 from pipeline.ports.transformer import NodeResult, TransformResult
-from tests.support.attached import environment
+from tests.support.child import environment
 from tests.support.shop_warehouse import Change, ShopWarehouse
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow(seconds=150)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.attached import environment
+from tests.support.child import environment
 
 pytestmark = pytest.mark.integration
 

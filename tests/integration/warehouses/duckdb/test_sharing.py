@@ -20,6 +20,7 @@ from adapters.warehouses.duckdb.warehouse import DuckDBWarehouse
 from pipeline.domain.errors import WarehouseUnreachable
 from pipeline.domain.loading import Migration
 from pipeline.domain.planning import plan_steps
+from tests.support.child import environment
 from tests.support.duckdb_file import AT, BEGUN, TARGET, changes, following, load, warehouse_at
 
 #: Opens the file as another program would, says so, and holds it until its input ends.
@@ -60,7 +61,7 @@ def process(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": "src:."},
+        env=environment({}),
     ) as child:
         try:
             assert child.stdout is not None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from adapters.warehouses.snowflake import build
+from tests.support.child import ROOT, environment
 from tests.support.emulator import Emulator
 from tests.support.statement_order import complaints
 
-_ROOT = Path(__file__).parents[4]
 _GROUPS = ("crm", "fx", "shop")
 _DATABASE_COUNT = 2
 
@@ -68,8 +66,8 @@ def test_what_another_process_makes_at_this_moment_is_no_reason_to_fail(
 def _newcomer(group: str, databases: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.support.newcomer", group, *databases],
-        cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": f"{_ROOT / 'src'}:{_ROOT}"},
+        cwd=ROOT,
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

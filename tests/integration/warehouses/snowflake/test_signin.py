@@ -20,10 +20,10 @@ from adapters.warehouses.snowflake.options import parse
 from adapters.warehouses.snowflake.session import open_session
 from adapters.warehouses.snowflake.statement import Statement
 from pipeline.domain.errors import ErrorKind, PipelineError, WarehouseRejected, WarehouseUnreachable
+from tests.support.child import environment
 from tests.support.keys import KEY, pem
 from tests.support.snowflake_logins import Logins, refusal
 
-ROOT = Path(__file__).resolve().parents[4]
 CANARY = "canary-7d3f"
 
 
@@ -158,7 +158,7 @@ def test_a_named_connection_is_read_from_the_connectors_own_file(logins: Logins,
     # The connector looks where its file is while it is imported.
     subprocess.run(
         [sys.executable, "-c", code, json.dumps({"connection": "prod", "database": "RAW"})],
-        env={"SNOWFLAKE_HOME": str(tmp_path), "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PATH": "/usr/bin:/bin"},
+        env=environment({"SNOWFLAKE_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}),
         check=True,
     )
     assert credentials(logins) == {"ACCOUNT_NAME": "acme-eu", "LOGIN_NAME": "loader", "PASSWORD": "p"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 
 from adapters.warehouses.snowflake import workfolders
 from adapters.warehouses.snowflake.workfolders import WorkFolder, sweep
+from tests.support.child import environment
 
 OWNER = """
 import pathlib, sys, time
@@ -39,7 +39,7 @@ def test_the_folder_of_a_process_is_swept_once_it_was_killed_and_not_before(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
     assert owner.stdout is not None
     path = Path(owner.stdout.readline().strip())
