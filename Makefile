@@ -6,13 +6,13 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 WORKERS ?= 3
 # Not empty: install by uv, which takes a fifth of the time, but knows nothing of pip's settings.
-UV ?=
+WITH_UV ?=
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-INSTALL := $(if $(UV),$(PIP) uv && $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY),$(PIP)) -r
+INSTALL := $(if $(WITH_UV),$(PIP) uv && $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY),$(PIP)) -r
 
 # Runs a step of making the environment; what it says is shown if it fails, after which the second argument is done.
 # Ctrl-C ends it without a traceback and removes the environment, which would be half made.
-quietly = trap 'rm -rf $(VENV); exit 130' INT; said=$$($(1) 2>&1) || { echo "$$said" >&2; $(2) exit 1; }
+quietly = trap 'rm -rf $(VENV); exit 130' INT; said=$$({ $(1); } 2>&1) || { echo "$$said" >&2; $(2) exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-snowflake airflow test lint check bench lock clean

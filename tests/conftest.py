@@ -29,14 +29,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", metavar="K/N", help="run the Kth of N parts of the tests: see tests/support/parts.py")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what is no part, before there are workers."""
+    if (told := config.getoption("part")) is not None:
+        try:
+            Part.parse(told)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what belongs to another part, and begin with what is slow."""
     if (told := config.getoption("part")) is not None:
-        try:
-            part = Part.parse(told)
-        except ValueError as error:
-            raise pytest.UsageError(str(error)) from None
-        items[:], others = divide(items, part)
+        items[:], others = divide(items, Part.parse(told))
         config.hook.pytest_deselected(items=others)
     items[:] = slow_first(items)
 

@@ -26,7 +26,7 @@ from tests.benchmarks.files import files as read_files
 from tests.benchmarks.rest import measure as read_api
 from tests.benchmarks.snowflake import PATH_ROWS, upload, whole_path
 from tests.benchmarks.sql import reading
-from tests.support.attached import ROOT, environment
+from tests.support.child import ROOT, environment
 
 CHANGES = 500_000
 ROWS = 1_000_000

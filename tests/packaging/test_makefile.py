@@ -45,7 +45,7 @@ def is_installing(checkout: Path, held: ExitStack) -> bool:
 
 def _environment() -> dict[str, str]:
     """Without what a make that runs the tests hands down to one that it starts."""
-    return {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "WITH_UV"))}
 
 
 def _heeding_interrupts() -> None:

@@ -86,7 +86,7 @@ def test_files_of_slow_tests_are_shared_out_by_how_long_they_take() -> None:
     assert [sum(test.seconds for test in of_part(tests, number, 2)) for number in range(2)] == [100, 90]
 
 
-def test_files_with_slow_tests_come_first_and_stay_whole() -> None:
+def test_files_with_slow_tests_come_first() -> None:
     quick, mixed, slow = (f"tests/integration/test_{name}.py::test_it" for name in ("a", "b", "c"))
     tests = [Asked(quick), Asked(mixed + "[1]"), Asked(mixed + "[2]", 10), Asked(slow, 10)]
     assert [test.nodeid for test in slow_first(tests)] == [mixed + "[1]", mixed + "[2]", slow, quick]

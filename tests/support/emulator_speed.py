@@ -26,17 +26,20 @@ _TEXT = "text"
 
 def install() -> None:
     """Put the quicker functions in place of fakesnow's."""
-    plain = fakesnow.cursor.parse_one
+    _parse_once()
+    _describe_without_planning()
+    fakesnow.server.shared_fs.results_cache = _Latest()
+    fakesnow.server.shared_fs.duck_conn.execute("SET threads = 1")  # tables are small, and tests run beside each other
+
+
+def _parse_once() -> None:
+    plain, explode = fakesnow.cursor.parse_one, Cursor._transform_explode
 
     @functools.lru_cache(_STATEMENTS)
     def parse(text: str) -> exp.Expression:
         parsed: exp.Expression = plain(text)
         parsed.meta[_TEXT] = text
         return parsed
-
-    fakesnow.server.parse_one = parse  # which only looks what kind of statement it is
-    fakesnow.cursor.parse_one = lambda text: parse(text).copy()
-    explode = Cursor._transform_explode
 
     def several(cursor: Any, expression: exp.Expression) -> list[exp.Expression]:
         """Statements that were made of one have its text no more."""
@@ -45,10 +48,28 @@ def install() -> None:
             each.meta.pop(_TEXT, None)
         return made
 
+    fakesnow.server.parse_one = parse  # which only looks what kind of statement it is
+    fakesnow.cursor.parse_one = lambda text: parse(text).copy()
     Cursor._transform_explode = several
-    Cursor._describe_last_sql = _describe_last_sql
-    fakesnow.server.shared_fs.results_cache = _Latest()
-    fakesnow.server.shared_fs.duck_conn.execute("SET threads = 1")  # tables are small, and tests run beside each other
+
+
+def _describe_without_planning() -> None:
+    execute, describe = Cursor._execute, Cursor._describe_last_sql
+
+    def executed(cursor: Any, transformed: exp.Expression, params: Any = None) -> None:
+        execute(cursor, transformed, params)
+        note_description(cursor)
+        if transformed.args.get("result_scan_sfqid"):  # the result was kept, and DuckDB has told of another one
+            cursor.described = None
+
+    Cursor._execute = executed
+    Cursor._describe_last_sql = lambda cursor: describe(cursor) if cursor.described is None else cursor.described
+
+
+def note_description(cursor: Any) -> None:
+    """Keep the columns of the result that a cursor has just got, as DuckDB told them with it."""
+    columns = cursor._duck_conn.description
+    cursor.described = columns and [(name, str(kind), None, None, None, None) for name, kind, *_ in columns]
 
 
 class _Latest(collections.OrderedDict[str, Any]):
@@ -91,11 +112,13 @@ def keeping(transform: Transform) -> Transform:
 
 
 def _is_same_for_all(cursor: Any, expression: exp.Expression, text: str) -> bool:
-    """Whether a transformation depends on neither values, variables, files nor what is in the database."""
-    if cursor._conn.variables._variables or "IDENTIFIER(" in text.upper():
+    """Whether a transformation depends on neither values, variables, files nor what is in the database, and does
+    nothing itself.
+    """
+    if cursor._conn.variables._variables or expression.find(exp.DynamicIdentifier) is not None:
         return False
     if isinstance(expression, exp.Create):
-        return expression.args.get("expression") is None
+        return expression.kind in {"TABLE", "SCHEMA", "VIEW"} and expression.args.get("expression") is None
     return isinstance(expression, _LASTING) and "RESULT_SCAN" not in text.upper()
 
 
@@ -110,8 +133,3 @@ _LASTING = (
     exp.Drop,
     exp.Comment,
 )
-
-
-def _describe_last_sql(cursor: Any) -> list[tuple[Any, ...]]:
-    """The columns of the last result, as DuckDB told them with it."""
-    return [(name, str(kind), None, None, None, None) for name, kind, *_ in cursor._duck_conn.description]

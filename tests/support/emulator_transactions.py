@@ -14,6 +14,8 @@ import sqlglot
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import exp
 
+from tests.support.emulator_speed import note_description
+
 #: How long a statement waits for a lock, whatever LOCK_TIMEOUT says, and how often it looks.
 LOCK_TIMEOUT_S = 10.0
 _POLL_S = 0.02
@@ -112,6 +114,7 @@ def answer(cursor: Any, sql: str, transformed: exp.Expression | None = None) -> 
     """Answer a statement by the result of a query."""
     cursor._duck_conn.execute(sql)
     cursor._arrow_table = cursor._duck_conn.to_arrow_table()
+    note_description(cursor)
     cursor._arrow_table_fetch_index = None
     cursor._rowcount = cursor._arrow_table.num_rows
     cursor._sfqid = f"emulated-{next(_numbers)}"

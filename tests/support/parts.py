@@ -1,7 +1,7 @@
 """Divides the tests among runs that each take a part of the time and together leave nothing out.
 
 ``--part 2/3`` runs the second of three parts. Every part has the unit tests, all other quick tests, and of each that is
-asked of several systems, values or moments some of its cases. A file of slow tests is in one part.
+asked of several systems, values or moments some of its cases. The slow tests of a file are in one part.
 """
 
 from __future__ import annotations
