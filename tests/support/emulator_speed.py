@@ -28,7 +28,7 @@ def install() -> None:
     """Put the quicker functions in place of fakesnow's."""
     _parse_once()
     _describe_without_planning()
-    fakesnow.server.shared_fs.results_cache = _Latest()
+    fakesnow.server.shared_fs.results_cache = _Latest(_RESULTS)  # of which fakesnow would keep all
     fakesnow.server.shared_fs.duck_conn.execute("SET threads = 1")  # tables are small, and tests run beside each other
 
 
@@ -58,9 +58,10 @@ def _describe_without_planning() -> None:
 
     def executed(cursor: Any, transformed: exp.Expression, params: Any = None) -> None:
         execute(cursor, transformed, params)
-        note_description(cursor)
-        if transformed.args.get("result_scan_sfqid"):  # the result was kept, and DuckDB has told of another one
-            cursor.described = None
+        if transformed.args.get("result_scan_sfqid"):
+            cursor.described = None  # the result was kept, and what DuckDB has told is of another one
+        else:
+            note_description(cursor)
 
     Cursor._execute = executed
     Cursor._describe_last_sql = lambda cursor: describe(cursor) if cursor.described is None else cursor.described
@@ -72,12 +73,16 @@ def note_description(cursor: Any) -> None:
     cursor.described = columns and [(name, str(kind), None, None, None, None) for name, kind, *_ in columns]
 
 
-class _Latest(collections.OrderedDict[str, Any]):
-    """The latest results, of which fakesnow would keep all."""
+class _Latest(collections.OrderedDict[Any, Any]):
+    """What was put in last, so many of them."""
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
-        while len(self) > _RESULTS:
+        while len(self) > self._limit:
             self.popitem(last=False)
 
 
@@ -91,7 +96,7 @@ class _Kept:
 
 def keeping(transform: Transform) -> Transform:
     """Make a statement's transformation once, for all databases where it names none."""
-    kept: collections.OrderedDict[tuple[str, str | None], _Kept] = collections.OrderedDict()
+    kept = _Latest(_STATEMENTS)  # by text and schema
 
     def transformed(cursor: Any, expression: exp.Expression, params: Any) -> exp.Expression:
         database, schema = cursor._conn.database, cursor._conn.schema
@@ -104,8 +109,6 @@ def keeping(transform: Transform) -> Transform:
         made = transform(cursor, expression, params)
         names_it = database is not None and database in repr(made)
         kept[text, schema] = _Kept(made.copy(), database if names_it else None)
-        if len(kept) > _STATEMENTS:
-            kept.popitem(last=False)
         return made
 
     return transformed

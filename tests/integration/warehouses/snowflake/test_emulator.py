@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,6 +16,19 @@ from tests.support.emulator import Emulator
 
 @pytest.fixture
 def session(emulator: Emulator) -> Iterator[Session]:
+    with in_a_database(emulator) as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(emulator: Emulator) -> Iterator[Session]:
+    """The same in another database."""
+    with in_a_database(emulator) as opened:
+        yield opened
+
+
+@contextmanager
+def in_a_database(emulator: Emulator) -> Iterator[Session]:
     opened = open_session(parse("warehouse", emulator.options(emulator.new_database())))
     run(opened, 'CREATE SCHEMA "S"')
     run(opened, 'CREATE TABLE "S"."T" ("ID" NUMBER(38,0), "V" VARCHAR)')
@@ -59,3 +73,39 @@ FILES = ('1.parquet') FILE_FORMAT = (FORMAT_NAME = 'S.PARQUET')"""
     run(session, copy)
     run(session, copy)
     assert run(session, 'SELECT * FROM "S"."T" WHERE "ID" > 2') == [(3, "c")]
+
+
+def test_a_statement_that_comes_again_is_done_where_it_comes(session: Session, other: Session) -> None:
+    databases = 'SELECT DISTINCT "TABLE_CATALOG" FROM INFORMATION_SCHEMA.TABLES WHERE "TABLE_SCHEMA" = \'S\''
+    assert run(session, databases) != run(other, databases)
+    run(session, 'DELETE FROM "S"."T"')
+    assert [run(each, 'SELECT COUNT(*) FROM "S"."T"') for each in (session, other)] == [[(0,)], [(2,)]]
+
+
+def test_a_statement_that_is_several_is_made_anew_where_it_comes_again(session: Session, other: Session) -> None:
+    for each in (session, other):
+        run(each, "CREATE TABLE S.COUNTED (ID NUMBER(38,0) AUTOINCREMENT, V VARCHAR)")
+        run(each, "INSERT INTO S.COUNTED (V) VALUES ('a')")
+        assert run(each, "SELECT ID, V FROM S.COUNTED") == [(1, "a")]
+
+
+def test_a_stage_that_is_made_again_is_empty_every_time(session: Session, tmp_path) -> None:  # type: ignore[no-untyped-def] # a path
+    (tmp_path / "1.txt").write_text("1")
+    for _ in range(3):
+        run(session, "CREATE OR REPLACE STAGE S.FILES")
+        assert run(session, "LIST @S.FILES") == []
+        session.put(tmp_path / "1.txt", "@S.FILES/")
+        assert len(run(session, "LIST @S.FILES")) == 1
+
+
+def test_a_staged_file_is_that_of_the_database_in_which_it_is_read(session: Session, other: Session, tmp_path) -> None:  # type: ignore[no-untyped-def] # a path
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    read = "SELECT $1:c0 FROM @S.FILES/1.parquet (FILE_FORMAT => 'S.PARQUET')"
+    for number, each in enumerate((session, other)):
+        pq.write_table(pa.table({"c0": [number]}), tmp_path / "1.parquet")
+        run(each, "CREATE STAGE S.FILES")
+        run(each, "CREATE FILE FORMAT S.PARQUET TYPE = PARQUET")
+        each.put(tmp_path / "1.parquet", "@S.FILES/")
+        assert run(each, read) == [(number,)]
